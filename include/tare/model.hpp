@@ -1,0 +1,63 @@
+// A model file of any format that tare reads, as a list of tensors.
+//
+// open_model() maps the file, finds out by content what it is, and reads its structure; no tensor
+// data is touched and no code of the file is run. Tensors are views into the mapping, valid as long
+// as the Model lives.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tare/input.hpp"
+#include "tare/tensor.hpp"
+
+namespace tare {
+
+struct NamedTensor {
+  std::string name;   // UTF-8
+  TensorView view;
+  std::string entry;  // the container entry that holds the data; empty if there is none
+};
+
+// Something in the file that is no tensor or could not be read. The rest stays readable.
+struct Problem {
+  std::string subject;  // the tensor, key or entry it is about
+  Error error;
+};
+
+// What a format says about a file.
+struct ModelContents {
+  std::vector<NamedTensor> tensors;             // in file order
+  std::map<std::string, std::string> metadata;  // texts that the format keeps beside the tensors
+  std::vector<std::string> imports;             // "module.name" of a pickle's imports, sorted, once
+  std::vector<Problem> problems;
+};
+
+class Model {
+ public:
+  Model(Input input, std::string_view format, ModelContents contents)
+      : input_(std::move(input)), format_(format), contents_(std::move(contents)) {}
+
+  // "torch-zip", "safetensors".
+  std::string_view format() const { return format_; }
+  const ModelContents& contents() const { return contents_; }
+  const std::vector<NamedTensor>& tensors() const { return contents_.tensors; }
+  const Input& input() const { return input_; }
+
+ private:
+  Input input_;
+  std::string_view format_;
+  ModelContents contents_;
+};
+
+// Errors: those of Input::map(), kWrongFormat if nothing here reads the file (describe_content()
+// says what it is), and what the format finds.
+Result<Model> open_model(const std::filesystem::path& path);
+
+// What the bytes are, in a few words for an error message: "a git-lfs pointer, not the file
+// itself", "an HTML page", "a pickle". Never empty.
+std::string_view describe_content(ByteSpan bytes);
+
+}  // namespace tare

@@ -1,0 +1,64 @@
+// Scanning: what could a file do to whoever loads it, and the verdict.
+//
+// scan() finds every part of a file that some loader would interpret and judges it without running
+// any of it. The verdict fails closed: `safe` means that every such part was understood and cannot
+// run code; whatever is not understood is at least `suspicious` (docs/scan.md says what the verdict
+// claims and what it does not). Same bytes, same report.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tare/bytes.hpp"
+#include "tare/error.hpp"
+
+namespace tare {
+
+// Ordered: the verdict of a file is the highest of its findings.
+enum class Verdict : std::uint8_t {
+  kSafe,
+  kSuspicious,  // something was not understood, or readers would disagree about it
+  kUnreadable,  // a part could not be read at all
+  kDangerous,   // loading it runs code, or touches files, the network or libraries
+};
+
+// The stable lower-case name: "safe".
+const char* verdict_name(Verdict verdict);
+
+struct Rule {
+  const char* id;        // "TARE-PKL-001"; never reused for another meaning
+  Verdict severity;
+  const char* title;     // what was found
+  const char* why;       // why it matters, one sentence
+  const char* what_to_do;
+};
+
+struct Finding {
+  const Rule* rule = nullptr;
+  std::string entry;        // entry of the container; empty for the file itself
+  std::uint64_t offset = 0; // bytes from the start of the entry
+  std::string opcode;       // for pickles: the opcode at `offset`
+  std::string evidence;     // what would run, as a line of Python; printable ASCII
+  std::string detail;       // what exactly, in one sentence
+
+  Verdict severity() const { return rule->severity; }
+};
+
+struct ScanReport {
+  Verdict verdict = Verdict::kSafe;
+  std::vector<std::string> formats;  // what the file is; several for a polyglot
+  std::vector<Finding> findings;     // by entry and offset
+  std::uint64_t size = 0;            // bytes of the file
+  std::uint64_t parts = 0;           // parts that were judged
+  std::uint64_t tensor_bytes = 0;    // raw tensor data: bounds checked, values not looked at
+};
+
+// Judges the bytes of one file. Errors: kWrongFormat if no format that tare knows recognises them
+// (describe_content() says what they are). A recognised file that cannot be read is a report with
+// the verdict kUnreadable, not an error.
+Result<ScanReport> scan(ByteSpan bytes);
+
+// Every rule, ordered by id.
+std::span<const Rule> rules();
+
+}  // namespace tare

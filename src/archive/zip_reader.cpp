@@ -1,0 +1,392 @@
+#include "archive/zip_reader.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "io/checked.hpp"
+#include "io/cursor.hpp"
+
+namespace tare::zip {
+namespace {
+
+constexpr std::uint32_t kLocalSignature = 0x04034b50;
+constexpr std::uint32_t kCentralSignature = 0x02014b50;
+constexpr std::uint32_t kEndSignature = 0x06054b50;
+constexpr std::uint32_t kZip64EndSignature = 0x06064b50;
+constexpr std::uint32_t kZip64LocatorSignature = 0x07064b50;
+constexpr std::uint64_t kLocalHeaderBytes = 30;
+constexpr std::uint64_t kCentralHeaderBytes = 46;
+constexpr std::uint64_t kEndRecordBytes = 22;
+constexpr std::uint64_t kZip64LocatorBytes = 20;
+constexpr std::uint64_t kMaxCommentBytes = 65535;
+constexpr std::uint16_t kFlagEncrypted = 0x0001;
+constexpr std::uint16_t kFlagDescriptor = 0x0008;
+constexpr std::uint16_t kFlagPatched = 0x0020;
+constexpr std::uint16_t kFlagStrongEncryption = 0x0040;
+constexpr std::uint16_t kFlagMaskedHeaders = 0x2000;
+constexpr std::uint16_t kProtected =
+    kFlagEncrypted | kFlagPatched | kFlagStrongEncryption | kFlagMaskedHeaders;
+
+std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) {
+  return Cursor(bytes, offset).read<std::uint32_t>();
+}
+
+char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), to_lower);
+  return text;
+}
+
+}  // namespace
+
+const char* anomaly_text(AnomalyKind kind) {
+  switch (kind) {
+    case AnomalyKind::kDuplicateName:
+      return "two entries have the same name; loaders differ in which one they read";
+    case AnomalyKind::kCaseCollision:
+      return "two names differ only in case; PyTorch compares names without case";
+    case AnomalyKind::kLocalNameDiffers:
+      return "the local header names another file than the central directory";
+    case AnomalyKind::kLocalMethodDiffers:
+      return "the local header states another compression method";
+    case AnomalyKind::kLocalSizeDiffers: return "the local header states another size";
+    case AnomalyKind::kLocalFlagsDiffer:
+      return "the local header is marked encrypted, the central directory is not";
+    case AnomalyKind::kCrcMismatch:
+      return "the CRC-32 is wrong: Python refuses the entry, PyTorch loads it";
+    case AnomalyKind::kEncrypted: return "the entry is marked encrypted or patched";
+    case AnomalyKind::kUnknownMethod: return "the compression method is neither stored nor deflate";
+    case AnomalyKind::kSizeOutOfBounds: return "the entry reaches past the end of the archive";
+    case AnomalyKind::kBadLocalHeader: return "there is no local header where the directory says";
+    case AnomalyKind::kOverlap: return "two entries share bytes";
+    case AnomalyKind::kPrefixBytes: return "there are bytes before the first entry";
+    case AnomalyKind::kSuffixBytes: return "there are bytes after the end of the archive";
+    case AnomalyKind::kHiddenBytes:
+      return "there are bytes between the entries that belong to none of them";
+    case AnomalyKind::kSecondDirectory:
+      return "there is more than one central directory; loaders differ in which one they read";
+    case AnomalyKind::kDirectoryTruncated:
+      return "the central directory has other entries than it declares";
+    case AnomalyKind::kControlInName: return "the name holds control bytes or a NUL";
+    case AnomalyKind::kCompressedTensor:
+      return "tensor data is compressed: a memory-mapping loader would read other bytes";
+  }
+  return "";
+}
+
+Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
+  Reader reader(bytes, limits);
+  const auto directory = reader.find_directory();
+  if (!directory) return std::unexpected(directory.error());
+  if (auto read = reader.read_directory(*directory); !read) return std::unexpected(read.error());
+  for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
+  reader.check_names();
+  reader.check_layout(*directory);
+  std::ranges::stable_sort(reader.anomalies_, {}, &Anomaly::offset);
+  return reader;
+}
+
+// An end record fits if the directory that it declares (itself or through zip64) starts inside the
+// file, does not reach past the record, and starts with a central header, or is empty.
+std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) const {
+  Cursor cursor(bytes_, end_record);
+  if (cursor.read<std::uint32_t>() != kEndSignature) return std::nullopt;
+  if (cursor.remaining() < kEndRecordBytes - 4) return std::nullopt;
+  cursor.take(4);  // disk numbers
+  cursor.read<std::uint16_t>();
+  const std::uint64_t count16 = *cursor.read<std::uint16_t>();
+  const std::uint64_t size32 = *cursor.read<std::uint32_t>();
+  const std::uint64_t offset32 = *cursor.read<std::uint32_t>();
+  const std::uint64_t comment = *cursor.read<std::uint16_t>();
+  Directory directory{offset32, size32, count16, end_record,
+                      std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
+
+  if (end_record >= kZip64LocatorBytes &&
+      signature_at(bytes_, end_record - kZip64LocatorBytes) == kZip64LocatorSignature) {
+    Cursor locator(bytes_, end_record - kZip64LocatorBytes + 8);
+    const auto zip64_offset = locator.read<std::uint64_t>();
+    Cursor zip64(bytes_, zip64_offset.value_or(bytes_.size()));
+    if (zip64.read<std::uint32_t>() == kZip64EndSignature && zip64.remaining() >= 52) {
+      zip64.take(28);
+      directory.count = *zip64.read<std::uint64_t>();
+      directory.size = *zip64.read<std::uint64_t>();
+      directory.offset = *zip64.read<std::uint64_t>();
+    }
+  }
+  const auto end = checked_add(directory.offset, directory.size);
+  if (!end || *end > end_record) return std::nullopt;
+  if (directory.count == 0 && directory.size == 0) return directory;
+  if (signature_at(bytes_, directory.offset) != kCentralSignature) return std::nullopt;
+  return directory;
+}
+
+Result<Reader::Directory> Reader::find_directory() {
+  const std::uint64_t lowest = bytes_.size() > kEndRecordBytes + kMaxCommentBytes
+                                   ? bytes_.size() - kEndRecordBytes - kMaxCommentBytes
+                                   : 0;
+  std::optional<Directory> found;
+  if (bytes_.size() >= kEndRecordBytes) {
+    for (std::uint64_t at = bytes_.size() - kEndRecordBytes + 1; at-- > lowest;) {
+      if (bytes_[at] != std::byte{0x50}) continue;
+      const auto directory = directory_at(at);
+      if (!directory) continue;
+      if (!found) {
+        found = directory;
+      } else {
+        note(AnomalyKind::kSecondDirectory, at);
+      }
+    }
+  }
+  if (found) return *found;
+  if (signature_at(bytes_, 0) == kLocalSignature) {
+    return fail(ErrorCode::kTruncated,
+                "starts like a zip archive but has no central directory: an incomplete download?",
+                bytes_.size());
+  }
+  return fail(ErrorCode::kWrongFormat, "not a zip archive", 0);
+}
+
+Result<void> Reader::read_directory(const Directory& directory) {
+  if (directory.count > limits_.max_entries) {
+    return fail(ErrorCode::kLimit, "the archive declares too many entries", directory.end_offset);
+  }
+  entries_.reserve(std::min(directory.count, directory.size / kCentralHeaderBytes));
+  const std::uint64_t end = directory.offset + directory.size;
+  Cursor cursor(bytes_.first(end), directory.offset);
+  while (cursor.remaining() >= kCentralHeaderBytes) {
+    if (entries_.size() >= limits_.max_entries) {
+      return fail(ErrorCode::kLimit, "the archive holds too many entries", cursor.offset());
+    }
+    Entry entry;
+    entry.central_offset = cursor.offset();
+    if (cursor.read<std::uint32_t>() != kCentralSignature) break;
+    cursor.take(4);  // versions
+    entry.flags = *cursor.read<std::uint16_t>();
+    entry.method = *cursor.read<std::uint16_t>();
+    cursor.take(4);  // time and date
+    entry.crc32 = *cursor.read<std::uint32_t>();
+    const std::uint32_t stored32 = *cursor.read<std::uint32_t>();
+    const std::uint32_t size32 = *cursor.read<std::uint32_t>();
+    const std::uint16_t name_length = *cursor.read<std::uint16_t>();
+    const std::uint16_t extra_length = *cursor.read<std::uint16_t>();
+    const std::uint16_t comment_length = *cursor.read<std::uint16_t>();
+    cursor.take(8);  // disk, attributes
+    const std::uint32_t offset32 = *cursor.read<std::uint32_t>();
+    const auto name = cursor.take(name_length);
+    const auto extra = cursor.take(extra_length);
+    if (!name || !extra || !cursor.take(comment_length)) {
+      return fail(ErrorCode::kTruncated, "a central directory header is cut off",
+                  entry.central_offset);
+    }
+    entry.name = as_text(*name);
+    read_zip64_extra(entry, *extra, size32, stored32, offset32);
+    entries_.push_back(std::move(entry));
+  }
+  if (entries_.size() != directory.count || cursor.remaining() != 0) {
+    note(AnomalyKind::kDirectoryTruncated, cursor.offset());
+  }
+  return {};
+}
+
+void Reader::read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32,
+                              std::uint32_t stored32, std::uint32_t offset32) {
+  entry.size = size32;
+  entry.stored_size = stored32;
+  entry.header_offset = offset32;
+  Cursor fields(extra);
+  while (fields.remaining() >= 4) {
+    const std::uint16_t id = *fields.read<std::uint16_t>();
+    const std::uint16_t length = *fields.read<std::uint16_t>();
+    const auto body = fields.take(length);
+    if (!body) return;
+    if (id != 0x0001) continue;
+    Cursor values(*body);
+    if (size32 == UINT32_MAX) entry.size = values.read<std::uint64_t>().value_or(entry.size);
+    if (stored32 == UINT32_MAX) {
+      entry.stored_size = values.read<std::uint64_t>().value_or(entry.stored_size);
+    }
+    if (offset32 == UINT32_MAX) {
+      entry.header_offset = values.read<std::uint64_t>().value_or(entry.header_offset);
+    }
+    return;
+  }
+}
+
+void Reader::check_local_header(std::size_t index) {
+  Entry& entry = entries_[index];
+  if ((entry.flags & kProtected) != 0) {
+    note(AnomalyKind::kEncrypted, entry.central_offset, index);
+  }
+  if (entry.method != kStored && entry.method != kDeflated) {
+    note(AnomalyKind::kUnknownMethod, entry.central_offset, index);
+  }
+  Cursor cursor(bytes_, entry.header_offset);
+  if (entry.header_offset >= bytes_.size() || cursor.remaining() < kLocalHeaderBytes ||
+      cursor.read<std::uint32_t>() != kLocalSignature) {
+    note(AnomalyKind::kBadLocalHeader, entry.central_offset, index);
+    return;
+  }
+  cursor.take(2);
+  const std::uint16_t flags = *cursor.read<std::uint16_t>();
+  const std::uint16_t method = *cursor.read<std::uint16_t>();
+  cursor.take(8);  // time, date, CRC
+  const std::uint32_t stored32 = *cursor.read<std::uint32_t>();
+  const std::uint32_t size32 = *cursor.read<std::uint32_t>();
+  const std::uint16_t name_length = *cursor.read<std::uint16_t>();
+  const std::uint16_t extra_length = *cursor.read<std::uint16_t>();
+  const auto name = cursor.take(name_length);
+  if (!name || !cursor.take(extra_length)) {
+    note(AnomalyKind::kBadLocalHeader, entry.header_offset, index);
+    return;
+  }
+  if (as_text(*name) != entry.name) {
+    note(AnomalyKind::kLocalNameDiffers, entry.header_offset, index);
+  }
+  if (method != entry.method) note(AnomalyKind::kLocalMethodDiffers, entry.header_offset, index);
+  if (((flags ^ entry.flags) & kProtected) != 0) {
+    note(AnomalyKind::kLocalFlagsDiffer, entry.header_offset, index);
+  }
+  // With bit 3 the sizes follow the data, and PyTorch writes 0 here. 0xFFFFFFFF points to zip64.
+  const bool deferred = (flags & kFlagDescriptor) != 0 && stored32 == 0 && size32 == 0;
+  const auto differs = [](std::uint32_t local, std::uint64_t central) {
+    return local != UINT32_MAX && local != central;
+  };
+  if (!deferred && (differs(stored32, entry.stored_size) || differs(size32, entry.size))) {
+    note(AnomalyKind::kLocalSizeDiffers, entry.header_offset, index);
+  }
+  entry.data_offset = cursor.offset();
+  if (entry.stored_size > cursor.remaining() ||
+      (entry.method == kStored && entry.size != entry.stored_size)) {
+    note(AnomalyKind::kSizeOutOfBounds, entry.central_offset, index);
+    return;
+  }
+  entry.readable = true;
+}
+
+void Reader::check_names() {
+  struct Key {
+    std::string lower;
+    std::size_t index;
+  };
+  std::vector<Key> keys;
+  keys.reserve(entries_.size());
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    keys.push_back({lower_case(entries_[i].name), i});
+    if (std::ranges::any_of(entries_[i].name,
+                            [](char c) { return static_cast<unsigned char>(c) < 0x20; })) {
+      note(AnomalyKind::kControlInName, entries_[i].central_offset, i);
+    }
+  }
+  std::ranges::stable_sort(keys, {}, &Key::lower);
+  for (std::size_t i = 1; i < keys.size(); ++i) {
+    if (keys[i].lower != keys[i - 1].lower) continue;
+    const std::size_t entry = keys[i].index;
+    const bool same = entries_[entry].name == entries_[keys[i - 1].index].name;
+    note(same ? AnomalyKind::kDuplicateName : AnomalyKind::kCaseCollision,
+         entries_[entry].central_offset, entry);
+  }
+}
+
+// The entries, ordered by position, must cover everything up to the directory. What lies between
+// the end of one entry's data and the next local header may be a data descriptor, nothing else.
+void Reader::check_layout(const Directory& directory) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].readable) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, {}, [this](std::size_t i) { return entries_[i].header_offset; });
+
+  std::uint64_t end = 0;
+  bool first = true;
+  bool descriptor = false;
+  const auto check_gap = [&](std::uint64_t next) {
+    if (next <= end) return;
+    const std::uint64_t gap = next - end;
+    if (first) {
+      note(AnomalyKind::kPrefixBytes, 0);
+    } else if (!(descriptor && (gap == 12 || gap == 16 || gap == 20 || gap == 24))) {
+      note(AnomalyKind::kHiddenBytes, end);
+    }
+  };
+  for (const std::size_t index : order) {
+    const Entry& entry = entries_[index];
+    if (entry.header_offset < end) {
+      note(AnomalyKind::kOverlap, entry.header_offset, index);
+    } else {
+      check_gap(entry.header_offset);
+    }
+    first = false;
+    descriptor = (entry.flags & kFlagDescriptor) != 0;
+    end = std::max(end, entry.data_offset + entry.stored_size);
+  }
+  if (end > directory.offset) {
+    note(AnomalyKind::kOverlap, directory.offset);
+  } else {
+    check_gap(directory.offset);
+  }
+  if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
+}
+
+Result<ByteSpan> Reader::raw_bytes(const Entry& entry) const {
+  if (!entry.readable) {
+    return fail(ErrorCode::kMalformed, "the bytes of the entry are not inside the archive",
+                entry.central_offset);
+  }
+  return bytes_.subspan(entry.data_offset, entry.stored_size);
+}
+
+Result<ByteSpan> Reader::stored_bytes(const Entry& entry) const {
+  if (entry.method != kStored) {
+    return fail(ErrorCode::kUnsupported, "the entry is compressed", entry.central_offset);
+  }
+  return raw_bytes(entry);
+}
+
+Result<std::vector<std::byte>> Reader::inflate(const Entry& entry) const {
+  const auto raw = raw_bytes(entry);
+  if (!raw) return std::unexpected(raw.error());
+  if (entry.method == kStored) return std::vector<std::byte>(raw->begin(), raw->end());
+  if (entry.method != kDeflated) {
+    return fail(ErrorCode::kUnsupported, "the compression method is neither stored nor deflate",
+                entry.central_offset);
+  }
+  if (entry.size > limits_.max_inflated_bytes ||
+      entry.size / limits_.max_ratio > entry.stored_size) {
+    return fail(ErrorCode::kLimit, "the entry would inflate beyond the limit",
+                entry.central_offset);
+  }
+  if (entry.stored_size > UINT32_MAX || entry.size >= UINT32_MAX) {
+    return fail(ErrorCode::kLimit, "a compressed entry of 4 GiB or more", entry.central_offset);
+  }
+  // One byte more than declared: a stream that goes on is noticed instead of cut.
+  std::vector<std::byte> out(entry.size + 1);
+  z_stream stream{};
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return fail(ErrorCode::kIo, "zlib failed");
+  // zlib's next_in is not const for historical reasons; it is not written to.
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(raw->data()));  // NOLINT
+  stream.avail_in = static_cast<uInt>(raw->size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int status = ::inflate(&stream, Z_FINISH);
+  const std::uint64_t produced = stream.total_out;
+  ::inflateEnd(&stream);
+  if (produced != entry.size) {
+    return fail(ErrorCode::kMismatch, "the entry inflates to another size than declared",
+                entry.data_offset);
+  }
+  if (status != Z_STREAM_END) {
+    return fail(ErrorCode::kMalformed, "the compressed data is damaged", entry.data_offset);
+  }
+  out.resize(entry.size);
+  return out;
+}
+
+bool Reader::crc_matches(const Entry& entry, ByteSpan content) {
+  const uLong crc = ::crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
+  return crc == entry.crc32;
+}
+
+}  // namespace tare::zip

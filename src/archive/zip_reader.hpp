@@ -1,0 +1,124 @@
+// Reads zip archives the way the loaders of models do, and says where loaders would disagree.
+//
+// Format: docs/formats/zip.md. The reader takes the central directory of the last end record that
+// fits, and compares it with the local headers. What one reader would see and another would not is
+// an Anomaly, never silently repaired. Entries are views of the input; nothing is copied.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tare/bytes.hpp"
+#include "tare/error.hpp"
+
+namespace tare::zip {
+
+inline constexpr std::uint16_t kStored = 0;
+inline constexpr std::uint16_t kDeflated = 8;
+
+struct Limits {
+  std::uint64_t max_entries = 1'000'000;
+  std::uint64_t max_inflated_bytes = std::uint64_t{1} << 30;  // of one entry
+  // Deflate cannot do better than about 1032:1; what claims more lies.
+  std::uint64_t max_ratio = 1032;
+};
+
+struct Entry {
+  std::string name;                      // as in the central directory, any bytes
+  std::uint16_t flags = 0;               // central
+  std::uint16_t method = 0;              // central
+  std::uint32_t crc32 = 0;               // central
+  std::uint64_t stored_size = 0;         // bytes in the archive
+  std::uint64_t size = 0;                // bytes after decompression
+  std::uint64_t header_offset = 0;       // of the local header
+  std::uint64_t central_offset = 0;      // of the central header
+  std::uint64_t data_offset = 0;         // of the stored bytes; 0 if the local header is unreadable
+  bool readable = false;                 // the stored bytes lie inside the archive
+
+  bool is_directory() const { return !name.empty() && name.back() == '/'; }
+};
+
+enum class AnomalyKind : std::uint8_t {
+  kDuplicateName,
+  kCaseCollision,
+  kLocalNameDiffers,
+  kLocalMethodDiffers,
+  kLocalSizeDiffers,
+  kLocalFlagsDiffer,
+  kCrcMismatch,
+  kEncrypted,
+  kUnknownMethod,
+  kSizeOutOfBounds,
+  kBadLocalHeader,
+  kOverlap,
+  kPrefixBytes,
+  kSuffixBytes,
+  kHiddenBytes,
+  kSecondDirectory,
+  kDirectoryTruncated,
+  kControlInName,
+  kCompressedTensor,
+};
+
+struct Anomaly {
+  AnomalyKind kind;
+  std::uint64_t offset;  // bytes from the start of the archive
+  std::size_t entry;     // index in entries(), or Reader::kNoEntry
+};
+
+// What an anomaly means, as a sentence without a full stop.
+const char* anomaly_text(AnomalyKind kind);
+
+class Reader {
+ public:
+  static constexpr std::size_t kNoEntry = SIZE_MAX;
+
+  // Parses the directory. `bytes` must outlive the reader. Errors: kWrongFormat if there is no end
+  // record, kTruncated if the file starts like a zip but the end record is missing, kMalformed,
+  // kLimit.
+  static Result<Reader> open(ByteSpan bytes, const Limits& limits = {});
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  // Sorted by offset.
+  const std::vector<Anomaly>& anomalies() const { return anomalies_; }
+
+  // The bytes of a stored entry, in place; kUnsupported for other methods.
+  Result<ByteSpan> stored_bytes(const Entry& entry) const;
+  // The bytes as they stand in the archive, compressed or not.
+  Result<ByteSpan> raw_bytes(const Entry& entry) const;
+  // Decompressed bytes. Errors: kUnsupported (method), kLimit (declared size or ratio), kMalformed
+  // (damaged stream), kMismatch (the stream is longer or shorter than declared).
+  Result<std::vector<std::byte>> inflate(const Entry& entry) const;
+  // True if the CRC-32 in the directory is that of `content`.
+  static bool crc_matches(const Entry& entry, ByteSpan content);
+
+ private:
+  struct Directory {
+    std::uint64_t offset;      // of the first central header
+    std::uint64_t size;        // bytes
+    std::uint64_t count;       // entries, as declared
+    std::uint64_t end_offset;  // of the EOCD
+    std::uint64_t end;         // first byte behind the EOCD and its comment
+  };
+
+  Reader(ByteSpan bytes, const Limits& limits) : bytes_(bytes), limits_(limits) {}
+  Result<Directory> find_directory();
+  std::optional<Directory> directory_at(std::uint64_t end_record) const;
+  Result<void> read_directory(const Directory& directory);
+  void read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32, std::uint32_t stored32,
+                        std::uint32_t offset32);
+  void check_local_header(std::size_t index);
+  void check_names();
+  void check_layout(const Directory& directory);
+  void note(AnomalyKind kind, std::uint64_t offset, std::size_t entry = kNoEntry) {
+    anomalies_.push_back({kind, offset, entry});
+  }
+
+  ByteSpan bytes_;
+  Limits limits_;
+  std::vector<Entry> entries_;
+  std::vector<Anomaly> anomalies_;
+};
+
+}  // namespace tare::zip

@@ -1,0 +1,32 @@
+#include "cli/cli.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace tare::cli {
+
+void print_error(std::string_view subject, std::string_view what) {
+  const std::string line = "tare: " + report::printable(subject) + ": " + std::string(what) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void print_error(std::string_view subject, const Error& error) {
+  print_error(subject, report::error_text(error));
+}
+
+bool print(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+report::Colour colour_for_stdout() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  const bool wanted = (no_colour == nullptr || *no_colour == '\0') && term != nullptr &&
+                      std::string_view(term) != "dumb" && ::isatty(STDOUT_FILENO) == 1;
+  return wanted ? report::Colour::kYes : report::Colour::kNo;
+}
+
+}  // namespace tare::cli

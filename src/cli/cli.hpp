@@ -1,0 +1,40 @@
+// What the verbs of the command line have in common: exit codes, and how errors are told.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+
+#include "report/text.hpp"
+#include "tare/error.hpp"
+
+namespace tare::cli {
+
+// The field's own exit codes. An error outranks a finding.
+enum ExitCode : int {
+  kOk = 0,
+  kFindings = 1,
+  kError = 2,
+  kNothing = 3,  // nothing that tare knows how to judge
+  kUsage = 4,
+};
+
+// One line on stderr: "tare: FILE: what failed".
+void print_error(std::string_view subject, std::string_view what);
+void print_error(std::string_view subject, const Error& error);
+
+// Writes to stdout; false if stdout is closed or full.
+bool print(std::string_view text);
+
+// Colours are for terminals, and only if the user has not asked for none (NO_COLOR, TERM=dumb).
+report::Colour colour_for_stdout();
+
+// Each verb adds its subcommand; the callback returns the exit code.
+void add_scan(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app, int& exit_code);
+void add_convert(CLI::App& app, int& exit_code);
+
+// Starts tare-demo in place of this process, before any input is read. Returns only on failure.
+int run_demo(int argc, char** argv);
+
+}  // namespace tare::cli

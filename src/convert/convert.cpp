@@ -1,0 +1,95 @@
+#include "tare/convert.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace tare {
+namespace {
+
+std::unexpected<ConvertFailure> failure(const Error& error, std::string subject) {
+  return std::unexpected(ConvertFailure{error, std::move(subject)});
+}
+
+std::unexpected<ConvertFailure> mismatch(const char* what, std::string_view subject) {
+  return failure(Error{ErrorCode::kMismatch, 0, Error::kNoOffset, what}, std::string(subject));
+}
+
+// Tensors that start in the same storage as another one: tied weights, or views.
+std::uint64_t count_shared(const Model& model) {
+  std::unordered_map<const std::byte*, std::uint64_t> users;
+  for (const NamedTensor& tensor : model.tensors()) {
+    if (tensor.view.byte_count() > 0) ++users[tensor.view.storage.data()];
+  }
+  std::uint64_t shared = 0;
+  for (const auto& [storage, count] : users) shared += count > 1 ? count : 0;
+  return shared;
+}
+
+// The packed bytes of a tensor: in place if it is contiguous, else gathered into `buffer`.
+Result<ByteSpan> packed(const TensorView& view, std::vector<std::byte>& buffer) {
+  if (view.is_contiguous()) return view.contiguous_bytes();
+  buffer.resize(view.byte_count());
+  if (auto copied = gather(view, buffer); !copied) return std::unexpected(copied.error());
+  return ByteSpan(buffer);
+}
+
+}  // namespace
+
+std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
+    const Model& model, const std::filesystem::path& output, const ConvertOptions& options) {
+  const auto& problems = model.contents().problems;
+  if (!problems.empty()) return failure(problems.front().error, problems.front().subject);
+
+  std::vector<safetensors::TensorToSave> tensors;
+  ConvertSummary summary;
+  for (const NamedTensor& tensor : model.tensors()) {
+    tensors.push_back({tensor.name, tensor.view});
+    summary.tensor_bytes += tensor.view.byte_count();
+  }
+  summary.tensors = tensors.size();
+  summary.shared = count_shared(model);
+  const auto saved = safetensors::save(output, std::move(tensors), {{"format", "pt"}},
+                                       options.overwrite, options.progress);
+  if (!saved) return failure(saved.error(), output.string());
+  summary.file_bytes = saved->file_bytes;
+  summary.sha256 = saved->sha256;
+  if (options.verify) {
+    if (auto verified = verify_safetensors(model, output); !verified) {
+      return std::unexpected(verified.error());
+    }
+    summary.verified = true;
+  }
+  return summary;
+}
+
+std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
+                                                       const std::filesystem::path& output) {
+  const auto written = Input::map(output);
+  if (!written) return failure(written.error(), output.string());
+  const auto header = safetensors::parse(written->bytes());
+  if (!header) return failure(header.error(), output.string());
+  if (header->tensors.size() != model.tensors().size()) {
+    return mismatch("the output has another number of tensors", output.string());
+  }
+  std::unordered_map<std::string_view, const safetensors::TensorEntry*> by_name;
+  for (const auto& entry : header->tensors) by_name.emplace(entry.name, &entry);
+
+  const ByteSpan data = written->bytes().subspan(header->data_offset);
+  std::vector<std::byte> buffer;
+  for (const NamedTensor& tensor : model.tensors()) {
+    const auto found = by_name.find(tensor.name);
+    if (found == by_name.end()) return mismatch("is missing in the output", tensor.name);
+    const safetensors::TensorEntry& entry = *found->second;
+    if (entry.dtype != tensor.view.dtype || entry.shape != tensor.view.shape) {
+      return mismatch("has another dtype or shape in the output", tensor.name);
+    }
+    const auto source = packed(tensor.view, buffer);
+    if (!source) return failure(source.error(), tensor.name);
+    if (!std::ranges::equal(*source, data.subspan(entry.begin, entry.end - entry.begin))) {
+      return mismatch("has other bytes in the output", tensor.name);
+    }
+  }
+  return {};
+}
+
+}  // namespace tare

@@ -1,0 +1,72 @@
+// What a model format is to the rest of tare.
+//
+// A Format recognises an input by content, lists its Parts (what some loader would interpret), and
+// reads its tensors. A new format is one file that defines a Format, and one line in registry.cpp.
+// A format says what is in a file; whether that is harmless is for scan/ to say.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "tare/model.hpp"
+
+namespace tare::format {
+
+enum class PartKind : std::uint8_t {
+  kPickle,           // a pickle stream, maybe with more behind it
+  kTorchScript,      // TorchScript source code
+  kTensorData,       // raw elements that a tensor refers to
+  kPlainText,        // a known record of plain text, with legal content
+  kTensorHeader,     // a validated header without code
+  kUnknown,          // nothing here understands it
+};
+
+struct Part {
+  std::string path;  // name of the container entry; empty for the whole file
+  PartKind kind = PartKind::kUnknown;
+  ByteSpan bytes;
+  std::uint64_t offset = Error::kNoOffset;  // of the bytes in the input; none if decompressed
+};
+
+enum class NoteKind : std::uint8_t {
+  kAmbiguous,   // loaders would read different bytes
+  kDamaged,     // some loader refuses this, another does not
+  kUnreadable,  // a part could not be read at all
+  kTensor,      // a tensor that does not fit its storage
+  kTrailing,    // bytes that belong to nothing
+};
+
+// Something odd about the container itself. `text` is a literal, a sentence without a full stop.
+struct Note {
+  NoteKind kind;
+  std::uint64_t offset;
+  std::string path;
+  const char* text;
+};
+
+struct PartList {
+  std::vector<Part> parts;
+  std::vector<Note> notes;
+  std::deque<std::vector<std::byte>> inflated;  // owns what was decompressed
+};
+
+struct Format {
+  std::string_view name;
+  std::string_view description;  // for describe_content(): "a safetensors file"
+  bool (*recognises)(ByteSpan bytes);
+  Result<PartList> (*list_parts)(ByteSpan bytes);
+  Result<ModelContents> (*read_tensors)(ByteSpan bytes);  // null: recognised, no tensors read
+};
+
+// Every format, in the order of detection.
+std::span<const Format* const> formats();
+
+// All formats that recognise the bytes: a polyglot has several.
+std::vector<const Format*> detect(ByteSpan bytes);
+
+extern const Format kTorchZip;
+extern const Format kSafetensors;
+extern const Format kPickle;
+
+}  // namespace tare::format

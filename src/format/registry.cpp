@@ -1,0 +1,92 @@
+#include <algorithm>
+#include <array>
+
+#include "format/format.hpp"
+#include "io/cursor.hpp"
+
+namespace tare::format {
+namespace {
+
+constexpr std::array<const Format*, 3> kFormats = {&kTorchZip, &kSafetensors, &kPickle};
+
+bool starts_with(ByteSpan bytes, std::string_view prefix) {
+  return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
+}
+
+struct Signature {
+  std::string_view bytes;
+  std::string_view description;
+};
+
+using namespace std::string_view_literals;
+
+// Files that people meet instead of a model, and formats that are known but not read here.
+constexpr std::array kSignatures = {
+    Signature{"version https://git-lfs"sv,
+              "a git-lfs pointer, not the file itself: run `git lfs pull`"},
+    Signature{"<!DOCTYPE"sv, "an HTML page, not a model: the download gave an error page"},
+    Signature{"<!doctype"sv, "an HTML page, not a model: the download gave an error page"},
+    Signature{"<html"sv, "an HTML page, not a model: the download gave an error page"},
+    Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
+    Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
+    Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
+    Signature{"\x93NUMPY"sv, "a NumPy array, which this version does not read"},
+    Signature{"\x1f\x8b"sv, "gzip data, which this version does not read"},
+    Signature{"BZh"sv, "bzip2 data, which this version does not read"},
+    Signature{"\xFD" "7zXZ\0"sv, "xz data, which this version does not read"},
+    Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
+    Signature{"\x28\xB5\x2F\xFD"sv, "zstd data, which this version does not read"},
+    Signature{"\x7F" "ELF"sv, "an ELF program"},
+    Signature{"PYTORCH1"sv, "a 2018 preview archive of PyTorch, which PyTorch itself refuses"},
+    Signature{"PK\x03\x04"sv, "a damaged zip archive: an incomplete download?"},
+};
+
+bool all_zero(ByteSpan bytes) {
+  return std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 4096)),
+                             [](std::byte b) { return b == std::byte{0}; });
+}
+
+}  // namespace
+
+std::span<const Format* const> formats() { return kFormats; }
+
+std::vector<const Format*> detect(ByteSpan bytes) {
+  std::vector<const Format*> found;
+  for (const Format* format : kFormats) {
+    if (format->recognises(bytes)) found.push_back(format);
+  }
+  return found;
+}
+
+}  // namespace tare::format
+
+namespace tare {
+
+std::string_view describe_content(ByteSpan bytes) {
+  if (bytes.empty()) return "an empty file";
+  const auto found = format::detect(bytes);
+  if (!found.empty()) return found.front()->description;
+  for (const auto& signature : format::kSignatures) {
+    if (format::starts_with(bytes, signature.bytes)) return signature.description;
+  }
+  if (bytes.size() > 262 && as_text(bytes.subspan(257, 5)) == "ustar") {
+    return "a tar archive, which this version does not read";
+  }
+  if (format::all_zero(bytes)) return "nothing but zero bytes: an incomplete download?";
+  return "no format that tare knows";
+}
+
+Result<Model> open_model(const std::filesystem::path& path) {
+  auto input = Input::map(path);
+  if (!input) return std::unexpected(input.error());
+  for (const format::Format* format : format::detect(input->bytes())) {
+    if (format->read_tensors == nullptr) continue;
+    auto contents = format->read_tensors(input->bytes());
+    if (!contents) return std::unexpected(contents.error());
+    return Model(std::move(*input), format->name, std::move(*contents));
+  }
+  // A literal of describe_content(): static storage.
+  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()).data());
+}
+
+}  // namespace tare

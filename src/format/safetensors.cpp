@@ -1,0 +1,337 @@
+#include "tare/safetensors.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "format/json_reader.hpp"
+#include "io/atomic_file.hpp"
+#include "io/byte_buffer.hpp"
+#include "io/checked.hpp"
+#include "io/cursor.hpp"
+#include "io/sha256.hpp"
+#include "io/utf8.hpp"
+
+namespace tare::safetensors {
+namespace {
+
+constexpr std::string_view kMetadataKey = "__metadata__";
+
+// Reads the header's JSON: an object of tensor entries and at most one __metadata__.
+class HeaderReader {
+ public:
+  HeaderReader(std::string_view json, Header& header) : json_(json, 8), header_(header) {}
+
+  Result<void> read();
+
+ private:
+  Result<void> read_metadata();
+  Result<void> read_tensor(std::string name);
+  Result<void> read_field(TensorEntry& entry, bool (&seen)[3]);
+  Result<std::vector<std::uint64_t>> read_numbers();
+  std::unexpected<Error> malformed(const char* what) const {
+    return fail(ErrorCode::kMalformed, what, json_.offset());
+  }
+
+  format::JsonReader json_;
+  Header& header_;
+};
+
+Result<void> HeaderReader::read() {
+  if (auto open = json_.expect('{', "invalid header: it is no JSON object"); !open) return open;
+  if (!json_.consume('}')) {
+    do {
+      auto name = json_.read_string();
+      if (!name) return std::unexpected(name.error());
+      auto colon = json_.expect(':', "invalid JSON in the header: ':' is expected");
+      if (!colon) return colon;
+      auto entry = *name == kMetadataKey ? read_metadata() : read_tensor(std::move(*name));
+      if (!entry) return entry;
+    } while (json_.consume(','));
+    auto close = json_.expect('}', "invalid JSON in the header: ',' or '}' is expected");
+    if (!close) return close;
+  }
+  if (!json_.at_end()) return malformed("invalid header: bytes behind the JSON object");
+  return {};
+}
+
+Result<void> HeaderReader::read_metadata() {
+  if (header_.has_metadata) return malformed("invalid header: __metadata__ occurs twice");
+  header_.has_metadata = true;
+  auto open = json_.expect('{', "invalid header: __metadata__ is no object of strings");
+  if (!open) return open;
+  if (json_.consume('}')) return {};
+  do {
+    auto key = json_.read_string();
+    if (!key) return std::unexpected(key.error());
+    auto colon = json_.expect(':', "invalid JSON in the header: ':' is expected");
+    if (!colon) return colon;
+    auto value = json_.read_string();
+    if (!value) return std::unexpected(value.error());
+    if (!header_.metadata.emplace(std::move(*key), std::move(*value)).second) {
+      return malformed("invalid header: a metadata key occurs twice");
+    }
+  } while (json_.consume(','));
+  return json_.expect('}', "invalid JSON in the header: ',' or '}' is expected");
+}
+
+Result<void> HeaderReader::read_tensor(std::string name) {
+  TensorEntry entry;
+  entry.name = std::move(name);
+  bool seen[3] = {};
+  auto open = json_.expect('{', "invalid header: a tensor entry is no object");
+  if (!open) return open;
+  do {
+    if (auto field = read_field(entry, seen); !field) return field;
+  } while (json_.consume(','));
+  auto close = json_.expect('}', "invalid JSON in the header: ',' or '}' is expected");
+  if (!close) return close;
+  if (!seen[0] || !seen[1] || !seen[2]) {
+    return malformed("invalid header: a tensor entry lacks dtype, shape or data_offsets");
+  }
+  header_.tensors.push_back(std::move(entry));
+  return {};
+}
+
+Result<void> HeaderReader::read_field(TensorEntry& entry, bool (&seen)[3]) {
+  const auto field = json_.read_string();
+  if (!field) return std::unexpected(field.error());
+  auto colon = json_.expect(':', "invalid JSON in the header: ':' is expected");
+  if (!colon) return colon;
+  const int index = *field == "dtype" ? 0 : *field == "shape" ? 1 : *field == "data_offsets" ? 2 : -1;
+  if (index < 0) return malformed("refused: a tensor entry has an unknown field");
+  if (seen[index]) return malformed("invalid header: a field of a tensor entry occurs twice");
+  seen[index] = true;
+  if (index == 0) {
+    const auto text = json_.read_string();
+    if (!text) return std::unexpected(text.error());
+    const auto dtype = dtype_from_name(*text);
+    if (!dtype) return fail(ErrorCode::kUnsupported, "an unknown dtype", json_.offset());
+    entry.dtype = *dtype;
+    return {};
+  }
+  auto numbers = read_numbers();
+  if (!numbers) return std::unexpected(numbers.error());
+  if (index == 1) {
+    entry.shape = std::move(*numbers);
+    return {};
+  }
+  if (numbers->size() != 2) return malformed("invalid header: data_offsets are not two numbers");
+  entry.begin = (*numbers)[0];
+  entry.end = (*numbers)[1];
+  return {};
+}
+
+Result<std::vector<std::uint64_t>> HeaderReader::read_numbers() {
+  std::vector<std::uint64_t> numbers;
+  if (auto open = json_.expect('[', "invalid header: a list of numbers is expected"); !open) {
+    return std::unexpected(open.error());
+  }
+  if (json_.consume(']')) return numbers;
+  do {
+    const auto number = json_.read_u64();
+    if (!number) return std::unexpected(number.error());
+    numbers.push_back(*number);
+  } while (json_.consume(','));
+  if (auto close = json_.expect(']', "invalid JSON in the header: ',' or ']' is expected"); !close) {
+    return std::unexpected(close.error());
+  }
+  return numbers;
+}
+
+Result<void> check_unique(const std::vector<TensorEntry>& tensors) {
+  std::vector<std::string_view> names;
+  names.reserve(tensors.size());
+  for (const TensorEntry& entry : tensors) names.push_back(entry.name);
+  std::ranges::sort(names);
+  if (std::ranges::adjacent_find(names) != names.end()) {
+    return fail(ErrorCode::kMalformed, "refused: a tensor name occurs twice; readers differ in "
+                                       "which one they take", 8);
+  }
+  return {};
+}
+
+// The tensors, by position, must tile the data section.
+Result<void> check_layout(std::vector<TensorEntry>& tensors, std::uint64_t data_bytes) {
+  std::ranges::stable_sort(tensors, [](const TensorEntry& a, const TensorEntry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  std::uint64_t position = 0;
+  for (const TensorEntry& entry : tensors) {
+    if (entry.begin != position || entry.end < entry.begin) {
+      return fail(ErrorCode::kMalformed, "invalid offsets: the tensors do not follow each other "
+                                         "without holes or overlap", 8);
+    }
+    const auto count = element_count(entry.shape);
+    if (!count) return std::unexpected(count.error());
+    const auto bytes = packed_bytes(entry.dtype, *count);
+    if (!bytes) return std::unexpected(bytes.error());
+    if (*bytes != entry.end - entry.begin) {
+      return fail(ErrorCode::kMalformed, "a tensor's offsets do not fit its dtype and shape", 8);
+    }
+    position = entry.end;
+  }
+  if (position > data_bytes) {
+    return fail(ErrorCode::kTruncated, "the file is shorter than its header says: an incomplete "
+                                       "download?", data_bytes);
+  }
+  if (position < data_bytes) {
+    return fail(ErrorCode::kMalformed, "there are bytes behind the last tensor", position);
+  }
+  return {};
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += "\\u00";
+          out += kHex[c >> 4];
+          out += kHex[c & 15];
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+void append_numbers(std::string& out, std::span<const std::uint64_t> numbers) {
+  out += '[';
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) out += ',';
+    out += std::to_string(numbers[i]);
+  }
+  out += ']';
+}
+
+Result<void> check_to_save(const std::vector<TensorToSave>& tensors) {
+  std::set<std::string_view> names;
+  for (const TensorToSave& tensor : tensors) {
+    if (tensor.name == kMetadataKey) {
+      return fail(ErrorCode::kInvalidArgument, "a tensor named __metadata__ could not be read back");
+    }
+    if (!is_utf8(tensor.name)) {
+      return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
+    }
+    if (!names.insert(tensor.name).second) {
+      return fail(ErrorCode::kInvalidArgument, "two tensors have the same name");
+    }
+    if (auto checked = check_view(tensor.view); !checked) return checked;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Header> parse(ByteSpan file) {
+  Cursor cursor(file);
+  const auto length = cursor.read<std::uint64_t>();
+  if (!length) return fail(ErrorCode::kTruncated, "too short for a safetensors header", 0);
+  if (*length > kMaxHeaderBytes) {
+    return fail(ErrorCode::kLimit, "not a safetensors file, or its header is above 100 MB", 0);
+  }
+  const auto json = cursor.take(*length);
+  if (!json) {
+    return fail(ErrorCode::kTruncated, "the file ends inside its header: an incomplete download?",
+                file.size());
+  }
+  Header header;
+  header.json = as_text(*json);
+  header.data_offset = cursor.offset();
+  if (!is_utf8(header.json)) return fail(ErrorCode::kMalformed, "the header is not UTF-8", 8);
+  if (!header.json.starts_with('{')) {
+    return fail(ErrorCode::kMalformed, "the header does not begin with '{'", 8);
+  }
+  if (auto read = HeaderReader(header.json, header).read(); !read) {
+    return std::unexpected(read.error());
+  }
+  if (auto unique = check_unique(header.tensors); !unique) return std::unexpected(unique.error());
+  if (auto layout = check_layout(header.tensors, cursor.remaining()); !layout) {
+    return std::unexpected(layout.error());
+  }
+  return header;
+}
+
+Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
+                                           const Metadata& metadata) {
+  if (auto checked = check_to_save(tensors); !checked) return std::unexpected(checked.error());
+  std::ranges::sort(tensors, [](const TensorToSave& a, const TensorToSave& b) {
+    return a.view.dtype != b.view.dtype ? a.view.dtype > b.view.dtype : a.name < b.name;
+  });
+  std::string json = "{";
+  if (!metadata.empty()) {
+    append_json_string(json, kMetadataKey);
+    json += ":{";
+    for (auto it = metadata.begin(); it != metadata.end(); ++it) {
+      if (it != metadata.begin()) json += ',';
+      append_json_string(json, it->first);
+      json += ':';
+      append_json_string(json, it->second);
+    }
+    json += '}';
+  }
+  std::uint64_t offset = 0;
+  for (const TensorToSave& tensor : tensors) {
+    const auto end = checked_add(offset, tensor.view.byte_count());
+    if (!end) return fail(ErrorCode::kOverflow, "the tensors together are too large");
+    if (json.size() > 1) json += ',';
+    append_json_string(json, tensor.name);
+    json += ":{\"dtype\":";
+    append_json_string(json, dtype_name(tensor.view.dtype));
+    json += ",\"shape\":";
+    append_numbers(json, tensor.view.shape);
+    json += ",\"data_offsets\":";
+    const std::uint64_t offsets[] = {offset, *end};
+    append_numbers(json, offsets);
+    json += '}';
+    offset = *end;
+  }
+  json += '}';
+  json.resize((json.size() + 7) / 8 * 8, ' ');
+  if (json.size() > kMaxHeaderBytes) return fail(ErrorCode::kLimit, "the header is above 100 MB");
+  return ByteBuffer().u64(json.size()).text(json).take();
+}
+
+Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
+                        const Metadata& metadata, Overwrite overwrite, const Progress& progress) {
+  const auto header = plan_header(tensors, metadata);
+  if (!header) return std::unexpected(header.error());
+  auto file = AtomicFile::create(path, overwrite == Overwrite::kYes ? AtomicFile::Replace::kYes
+                                                                   : AtomicFile::Replace::kNo);
+  if (!file) return std::unexpected(file.error());
+  Sha256 sha256;
+  const auto write = [&](ByteSpan bytes) {
+    sha256.update(bytes);
+    return file->write(bytes);
+  };
+  if (auto written = write(*header); !written) return std::unexpected(written.error());
+  std::vector<std::byte> gathered;
+  for (const TensorToSave& tensor : tensors) {
+    ByteSpan bytes;
+    if (tensor.view.is_contiguous()) {
+      bytes = tensor.view.contiguous_bytes();
+    } else {
+      gathered.resize(tensor.view.byte_count());
+      if (auto copied = gather(tensor.view, gathered); !copied) {
+        return std::unexpected(copied.error());
+      }
+      bytes = gathered;
+    }
+    if (auto written = write(bytes); !written) return std::unexpected(written.error());
+    if (progress) progress(file->size() - header->size());
+  }
+  if (auto committed = file->commit(); !committed) return std::unexpected(committed.error());
+  return SaveResult{file->size(), sha256.hex_digest()};
+}
+
+}  // namespace tare::safetensors

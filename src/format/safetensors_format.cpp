@@ -1,0 +1,48 @@
+// safetensors as a Format.
+#include "format/format.hpp"
+#include "io/cursor.hpp"
+#include "tare/safetensors.hpp"
+
+namespace tare::format {
+namespace {
+
+// A plausible header length, and JSON that opens an object. A file that is cut off inside its
+// header still counts, so that the error can say so.
+bool recognises(ByteSpan bytes) {
+  Cursor cursor(bytes);
+  const auto length = cursor.read<std::uint64_t>();
+  const auto first = cursor.read<char>();
+  return length && first && *length <= safetensors::kMaxHeaderBytes && *length >= 2 &&
+         *first == '{';
+}
+
+Result<PartList> list_parts(ByteSpan bytes) {
+  const auto header = safetensors::parse(bytes);
+  if (!header) return std::unexpected(header.error());
+  PartList list;
+  list.parts.push_back({"", PartKind::kTensorHeader, bytes.first(header->data_offset), 0});
+  list.parts.push_back(
+      {"", PartKind::kTensorData, bytes.subspan(header->data_offset), header->data_offset});
+  return list;
+}
+
+Result<ModelContents> read_tensors(ByteSpan bytes) {
+  const auto header = safetensors::parse(bytes);
+  if (!header) return std::unexpected(header.error());
+  ModelContents contents;
+  contents.metadata = header->metadata;
+  const ByteSpan data = bytes.subspan(header->data_offset);
+  for (const auto& entry : header->tensors) {
+    TensorView view{entry.dtype, entry.shape, row_major_strides(entry.shape), 0,
+                    data.subspan(entry.begin, entry.end - entry.begin)};
+    contents.tensors.push_back({entry.name, std::move(view), ""});
+  }
+  return contents;
+}
+
+}  // namespace
+
+const Format kSafetensors = {"safetensors", "a safetensors file", recognises, list_parts,
+                             read_tensors};
+
+}  // namespace tare::format

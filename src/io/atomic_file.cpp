@@ -1,0 +1,125 @@
+#include "io/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace tare {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+
+// The directory part that open() accepts: "" means the current one.
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  const auto parent = path.parent_path();
+  return parent.empty() ? std::filesystem::path(".") : parent;
+}
+
+// What umask lets a new file have. umask can only be read by setting it, which races with other
+// threads, so ask the kernel for a file made the ordinary way: /proc has it.
+mode_t permitted_mode() {
+  mode_t mask = 022;
+  if (std::FILE* status = std::fopen("/proc/self/status", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, status) != nullptr) {
+      const std::string_view text(line);
+      if (text.starts_with("Umask:")) {
+        mask = static_cast<mode_t>(std::strtoul(line + 6, nullptr, 8));
+        break;
+      }
+    }
+    std::fclose(status);
+  }
+  return 0666 & ~mask;
+}
+
+}  // namespace
+
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace replace) {
+  struct stat existing {};
+  const bool exists = ::lstat(path.c_str(), &existing) == 0;
+  if (exists && S_ISDIR(existing.st_mode)) {
+    return fail(ErrorCode::kNotAFile, "the output is a directory");
+  }
+  if (exists && replace == Replace::kNo) {
+    return fail(ErrorCode::kExists, "the output exists; --overwrite replaces it");
+  }
+  if (path.filename().empty()) return fail(ErrorCode::kInvalidArgument, "no output file name");
+
+  std::string name = directory_of(path) / ("." + path.filename().string() + ".tare-XXXXXX");
+  AtomicFile file;
+  file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
+  file.temporary_ = name;
+  file.path_ = path;
+  file.replace_ = replace;
+  const mode_t mode = exists && S_ISREG(existing.st_mode) ? existing.st_mode & 07777 : permitted_mode();
+  if (::fchmod(file.fd_.get(), mode) != 0) {
+    return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
+  }
+  return file;
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<void> AtomicFile::write(ByteSpan bytes) {
+  size_ += bytes.size();
+  if (buffer_.size() + bytes.size() < kBufferBytes) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    return {};
+  }
+  if (auto flushed = flush(); !flushed) return flushed;
+  return write_through(bytes);
+}
+
+Result<void> AtomicFile::write_through(ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return std::unexpected(system_error(errno, "cannot write the output"));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> AtomicFile::flush() {
+  auto written = write_through(buffer_);
+  buffer_.clear();
+  return written;
+}
+
+Result<void> AtomicFile::commit() {
+  if (auto flushed = flush(); !flushed) return flushed;
+  if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
+
+  if (replace_ == Replace::kYes) {
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+      return std::unexpected(system_error(errno, "cannot move the output to its name"));
+    }
+  } else if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
+                         RENAME_NOREPLACE) != 0) {
+    // Some file systems know no RENAME_NOREPLACE; link() refuses an existing name as well.
+    if (errno != EINVAL) {
+      return std::unexpected(system_error(errno, "cannot move the output to its name"));
+    }
+    if (::link(temporary_.c_str(), path_.c_str()) != 0) {
+      return std::unexpected(system_error(errno, "cannot move the output to its name"));
+    }
+    ::unlink(temporary_.c_str());
+  }
+  temporary_.clear();
+  // The name itself is safe only once the directory is on disk.
+  const UniqueFd directory(::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory && ::fsync(directory.get()) != 0 && errno != EINVAL && errno != EBADF) {
+    return std::unexpected(system_error(errno, "cannot flush the directory to disk"));
+  }
+  return {};
+}
+
+}  // namespace tare

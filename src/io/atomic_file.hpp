@@ -1,0 +1,50 @@
+// Writes a file so that it appears whole or not at all.
+//
+// The bytes go to a temporary file in the same directory; commit() flushes it to disk, gives it
+// the permissions of the file it replaces (or those of the umask), and moves it to its name in one
+// step. If the object dies without commit(), the temporary file goes and nothing has happened. A
+// process killed at any moment leaves the old file, or the new one, and at worst a stray
+// `.NAME.tare-XXXXXX`.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "io/unique_fd.hpp"
+#include "tare/bytes.hpp"
+#include "tare/error.hpp"
+
+namespace tare {
+
+class AtomicFile {
+ public:
+  enum class Replace : bool { kNo, kYes };
+
+  // Errors: kExists if `path` exists and is not to be replaced, kNotFound, kNoPermission, kNoSpace.
+  static Result<AtomicFile> create(const std::filesystem::path& path, Replace replace);
+
+  AtomicFile(AtomicFile&&) noexcept = default;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  // Appends. Small writes are collected, large ones go straight to the system.
+  Result<void> write(ByteSpan bytes);
+  // Bytes written so far.
+  std::uint64_t size() const { return size_; }
+  // Errors: kExists if another process made `path` meanwhile and it is not to be replaced.
+  Result<void> commit();
+
+ private:
+  AtomicFile() = default;
+  Result<void> write_through(ByteSpan bytes);
+  Result<void> flush();
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty once committed or moved from
+  UniqueFd fd_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t size_ = 0;
+  Replace replace_ = Replace::kNo;
+};
+
+}  // namespace tare

@@ -1,0 +1,127 @@
+#include "pickle/escape.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+
+namespace tare::pickle {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+void append_hex(std::string& out, std::uint32_t value, int digits) {
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += kHex[value >> shift & 15];
+}
+
+// Escapes of one byte below 0x80; true if it was written.
+bool append_ascii(std::string& out, char c) {
+  switch (c) {
+    case '\\': out += "\\\\"; return true;
+    case '\'': out += "\\'"; return true;
+    case '\n': out += "\\n"; return true;
+    case '\r': out += "\\r"; return true;
+    case '\t': out += "\\t"; return true;
+    default: break;
+  }
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte < 0x20 || byte >= 0x7f) return false;
+  out += c;
+  return true;
+}
+
+// Decodes one code point of text that is known to be UTF-8 (surrogates allowed).
+std::uint32_t next_code_point(std::string_view text, std::size_t& i) {
+  const auto at = [&](std::size_t k) {
+    return k < text.size() ? static_cast<unsigned char>(text[k]) : 0U;
+  };
+  const std::uint32_t lead = at(i);
+  const auto tail = [&](std::size_t k) { return at(i + k) & 0x3FU; };
+  if (lead < 0x80) return ++i, lead;
+  if (lead < 0xE0) {
+    const std::uint32_t value = (lead & 0x1F) << 6 | tail(1);
+    return i += 2, value;
+  }
+  if (lead < 0xF0) {
+    const std::uint32_t value = (lead & 0x0F) << 12 | tail(1) << 6 | tail(2);
+    return i += 3, value;
+  }
+  const std::uint32_t value = (lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3);
+  return i += 4, value;
+}
+
+}  // namespace
+
+void append_python_string(std::string& out, std::string_view text, std::size_t max_length) {
+  out += '\'';
+  const std::size_t limit = out.size() + max_length;
+  for (std::size_t i = 0; i < text.size();) {
+    if (out.size() >= limit) {
+      out += "'...";
+      return;
+    }
+    const std::uint32_t code_point = next_code_point(text, i);
+    if (code_point < 0x80 && append_ascii(out, static_cast<char>(code_point))) continue;
+    if (code_point < 0x100) {
+      out += "\\x";
+      append_hex(out, code_point, 2);
+    } else if (code_point < 0x10000) {
+      out += "\\u";
+      append_hex(out, code_point, 4);
+    } else {
+      out += "\\U";
+      append_hex(out, code_point, 8);
+    }
+  }
+  out += '\'';
+}
+
+void append_python_bytes(std::string& out, std::string_view bytes, std::size_t max_length) {
+  out += "b'";
+  const std::size_t limit = out.size() + max_length;
+  for (const char c : bytes) {
+    if (out.size() >= limit) {
+      out += "'...";
+      return;
+    }
+    if (append_ascii(out, c)) continue;
+    out += "\\x";
+    append_hex(out, static_cast<unsigned char>(c), 2);
+  }
+  out += '\'';
+}
+
+void append_python_float(std::string& out, double value) {
+  if (std::isnan(value)) {
+    out += std::signbit(value) ? "-float('nan')" : "float('nan')";
+    return;
+  }
+  if (std::isinf(value)) {
+    out += value < 0 ? "float('-inf')" : "float('inf')";
+    return;
+  }
+  char buffer[32];
+  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  out += text;
+  // 1 would be an int.
+  if (text.find_first_of(".e") == std::string_view::npos) out += ".0";
+}
+
+void append_printable(std::string& out, std::string_view text, std::size_t max_length) {
+  const std::size_t limit = out.size() + max_length;
+  for (const char c : text) {
+    if (out.size() >= limit) {
+      out += "...";
+      return;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      out += c;
+    } else {
+      out += "\\x";
+      append_hex(out, byte, 2);
+    }
+  }
+}
+
+}  // namespace tare::pickle

@@ -1,0 +1,22 @@
+// Reports as JSON. Every document carries "schema_version"; fields are added, never changed.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tare/model.hpp"
+#include "tare/scan.hpp"
+
+namespace tare::report {
+
+// A scanned file: its report, or why there is none.
+struct ScannedFile {
+  std::string path;
+  Result<ScanReport> report;
+};
+
+std::string scan_json(const std::vector<ScannedFile>& files);
+std::string inspect_json(std::string_view path, const Model& model);
+
+}  // namespace tare::report

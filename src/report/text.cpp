@@ -1,0 +1,127 @@
+#include "report/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+namespace tare::report {
+namespace {
+
+const char* colour_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kSafe: return "\x1b[32m";
+    case Verdict::kSuspicious: return "\x1b[33m";
+    case Verdict::kUnreadable: return "\x1b[35m";
+    case Verdict::kDangerous: return "\x1b[1;31m";
+  }
+  return "";
+}
+
+std::string verdict_text(Verdict verdict, Colour colour) {
+  if (colour == Colour::kNo) return verdict_name(verdict);
+  return fmt::format("{}{}\x1b[0m", colour_of(verdict), verdict_name(verdict));
+}
+
+void append_finding(std::string& out, const Finding& finding, Colour colour) {
+  const auto end = std::back_inserter(out);
+  fmt::format_to(end, "  {} {}", finding.rule->id, verdict_text(finding.severity(), colour));
+  if (!finding.entry.empty()) fmt::format_to(end, "  {}", printable(finding.entry));
+  fmt::format_to(end, "  offset {}", finding.offset);
+  if (!finding.opcode.empty()) fmt::format_to(end, "  {}", finding.opcode);
+  fmt::format_to(end, "\n      {}: {}\n", finding.rule->title, printable(finding.detail));
+  if (!finding.evidence.empty()) fmt::format_to(end, "      >>> {}\n", printable(finding.evidence));
+  fmt::format_to(end, "      why: {}\n      do:  {}\n", finding.rule->why,
+                 finding.rule->what_to_do);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c >= 0x20 && c < 0x7f) {
+      out += c;
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += std::to_string(shape[i]);
+  }
+  return out + "]";
+}
+
+std::string error_text(const Error& error) {
+  std::string out = error.what;
+  if (error.sys_errno != 0) out += fmt::format(": {}", std::strerror(error.sys_errno));
+  if (error.has_offset()) out += fmt::format(" (at byte {})", error.offset);
+  return out;
+}
+
+std::string scan_text(std::string_view path, const ScanReport& report, Colour colour) {
+  std::string out = fmt::format("{}: {}  ({}, {}", printable(path),
+                                verdict_text(report.verdict, colour),
+                                fmt::join(report.formats, " + "), human_bytes(report.size));
+  if (report.tensor_bytes > 0) {
+    out += fmt::format(", of which tensor data {}", human_bytes(report.tensor_bytes));
+  }
+  out += ")\n";
+  for (const Finding& finding : report.findings) append_finding(out, finding, colour);
+  return out;
+}
+
+std::string inspect_text(std::string_view path, const Model& model) {
+  const ModelContents& contents = model.contents();
+  std::uint64_t bytes = 0;
+  std::size_t width = 4;
+  for (const NamedTensor& tensor : contents.tensors) {
+    bytes += tensor.view.byte_count();
+    width = std::max(width, printable(tensor.name).size());
+  }
+  width = std::min<std::size_t>(width, 60);
+  std::string out;
+  const auto end = std::back_inserter(out);
+  fmt::format_to(end, "{}: {}, {} tensors, {} of data\n", printable(path), model.format(),
+                 contents.tensors.size(), human_bytes(bytes));
+  if (!contents.tensors.empty()) {
+    fmt::format_to(end, "\n  {:<{}}  {:<8} {:>12}  shape\n", "name", width, "dtype", "bytes");
+  }
+  for (const NamedTensor& tensor : contents.tensors) {
+    fmt::format_to(end, "  {:<{}}  {:<8} {:>12}  {}\n", printable(tensor.name), width,
+                   dtype_name(tensor.view.dtype), tensor.view.byte_count(),
+                   shape_text(tensor.view.shape));
+  }
+  if (!contents.metadata.empty()) out += "\nmetadata\n";
+  for (const auto& [key, value] : contents.metadata) {
+    fmt::format_to(end, "  {} = {}\n", printable(key), printable(value));
+  }
+  if (!contents.imports.empty()) out += "\nimports\n";
+  for (const std::string& import : contents.imports) fmt::format_to(end, "  {}\n", import);
+  if (!contents.problems.empty()) out += "\nnot read\n";
+  for (const Problem& problem : contents.problems) {
+    fmt::format_to(end, "  {}: {}\n", printable(problem.subject), error_text(problem.error));
+  }
+  return out;
+}
+
+}  // namespace tare::report

@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <unordered_set>
+
+#include "scan/analyzers.hpp"
+#include "scan/policy.hpp"
+#include "scan/rules.hpp"
+#include "tare/pickle.hpp"
+
+namespace tare {
+namespace {
+
+using pickle::Event;
+using pickle::EventKind;
+using pickle::Graph;
+using pickle::Kind;
+using pickle::Value;
+
+// Judges one stream; offsets in findings count from the start of the part.
+class StreamAnalyzer {
+ public:
+  StreamAnalyzer(const format::Part& part, std::uint64_t base, const pickle::Run& run,
+                 std::vector<Finding>& findings)
+      : part_(part), base_(base), run_(run), graph_(run.graph), findings_(findings) {}
+
+  void analyze();
+
+ private:
+  void analyze_import(const Event& event);
+  void analyze_call(const Event& event);
+  Finding& add(const Rule& rule, std::uint64_t offset, std::string detail) {
+    Finding& finding = findings_.emplace_back();
+    finding.rule = &rule;
+    finding.entry = part_.path;
+    finding.offset = base_ + offset;
+    finding.detail = std::move(detail);
+    return finding;
+  }
+  Finding& add(const Rule& rule, const Event& event, std::string detail) {
+    Finding& finding = add(rule, event.offset, std::move(detail));
+    finding.opcode = pickle::op_name(event.op);
+    finding.evidence = pickle::statement(graph_, event);
+    return finding;
+  }
+  // The gadget behind a global, under its Python 3 name or as written.
+  std::optional<scan_policy::Category> gadget(Value global) const;
+  bool is_allowed(Value global) const;
+  std::string global_name(Value global) const { return pickle::expression(graph_, global); }
+
+  const format::Part& part_;
+  std::uint64_t base_;
+  const pickle::Run& run_;
+  const Graph& graph_;
+  std::vector<Finding>& findings_;
+  std::unordered_set<std::uint32_t> called_;  // globals that are the callable of some call
+};
+
+std::optional<scan_policy::Category> StreamAnalyzer::gadget(Value global) const {
+  if (const auto found =
+          scan_policy::find_gadget(graph_.module_text(global), graph_.name_text(global))) {
+    return found;
+  }
+  return scan_policy::find_gadget(graph_.text_or_empty(graph_.written_module(global)),
+                                  graph_.text_or_empty(graph_.written_name(global)));
+}
+
+bool StreamAnalyzer::is_allowed(Value global) const {
+  return scan_policy::is_allowed_name(graph_.module_text(global), graph_.name_text(global));
+}
+
+void StreamAnalyzer::analyze_import(const Event& event) {
+  if (is_allowed(event.subject)) return;
+  // The finding about the call says more.
+  if (called_.contains(event.subject.bits())) return;
+  if (const auto category = gadget(event.subject)) {
+    add(scan_rules::kPickleDangerousImport, event,
+        global_name(event.subject) + " " + scan_policy::category_text(*category));
+    return;
+  }
+  add(scan_rules::kPickleUnknownImport, event,
+      global_name(event.subject) + " is not on the list of what is known to be harmless");
+}
+
+void StreamAnalyzer::analyze_call(const Event& event) {
+  if (scan_policy::is_allowed_call(graph_, event.subject)) return;
+  const Value callable = graph_.callable(event.subject);
+  if (graph_.kind(callable) != Kind::kGlobal) {
+    add(scan_rules::kPickleUnknownCall, event, "what is called is computed by the pickle itself");
+    return;
+  }
+  if (is_allowed(callable)) {
+    add(scan_rules::kPickleUnknownCall, event,
+        global_name(callable) + " is known, but not with these arguments");
+    return;
+  }
+  if (const auto category = gadget(callable)) {
+    add(scan_rules::kPickleGadget, event,
+        global_name(callable) + " " + scan_policy::category_text(*category));
+    return;
+  }
+  add(scan_rules::kPickleUnknownCall, event,
+      global_name(callable) + " is not on the list of what is known to be harmless");
+}
+
+void StreamAnalyzer::analyze() {
+  for (const Event& event : run_.events) {
+    if (event.kind == EventKind::kCall) {
+      called_.insert(graph_.callable(event.subject).bits());
+    }
+  }
+  for (const Event& event : run_.events) {
+    switch (event.kind) {
+      case EventKind::kImport: analyze_import(event); break;
+      case EventKind::kCall: analyze_call(event); break;
+      case EventKind::kBuild:
+        if (!scan_policy::is_allowed_state(graph_, event.subject, event.argument)) {
+          add(scan_rules::kPickleState, event, "the state is not one that is known to be harmless");
+        }
+        break;
+      case EventKind::kAppend:
+      case EventKind::kSetItems:
+      case EventKind::kAddItems:
+        if (!scan_policy::is_allowed_items(graph_, event)) {
+          add(scan_rules::kPickleItems, event,
+              "a " + std::string(pickle::kind_name(graph_.kind(event.subject))) +
+                  " takes items here");
+        }
+        break;
+      case EventKind::kPersistentLoad:
+        if (!scan_policy::is_allowed_persistent(graph_, event.subject)) {
+          add(scan_rules::kPicklePersistent, event, "the id is not the id of a tensor storage");
+        }
+        break;
+      case EventKind::kExtension:
+        add(scan_rules::kPickleExternal, event, "the extension code is not registered in the file");
+        break;
+      case EventKind::kBuffer:
+        add(scan_rules::kPickleExternal, event, "the data comes from outside the file");
+        break;
+    }
+  }
+  for (const auto& oddity : run_.oddities) {
+    add(scan_rules::kPickleOdd, oddity.offset, pickle::oddity_text(oddity.kind));
+  }
+  if (run_.end != pickle::End::kStop) {
+    const std::uint64_t offset = run_.error.has_offset() ? run_.error.offset : run_.end_offset;
+    add(scan_rules::kPickleBroken, offset, run_.error.what);
+  }
+}
+
+}  // namespace
+
+void analyze_pickle(const format::Part& part, std::vector<Finding>& findings) {
+  std::uint64_t base = 0;
+  while (base < part.bytes.size()) {
+    const ByteSpan rest = part.bytes.subspan(base);
+    const auto run = pickle::run(rest);
+    // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
+    // that are none. A stream that neither ends nor does anything is not worth its own findings.
+    const bool is_stream = run.end == pickle::End::kStop || !run.events.empty();
+    if (base > 0) {
+      const bool plain = run.end == pickle::End::kStop;
+      Finding& finding = findings.emplace_back();
+      finding.rule = &scan_rules::kPickleTrailing;
+      finding.entry = part.path;
+      finding.offset = base;
+      finding.detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
+                       (plain ? ", another pickle among them" : "");
+      if (!is_stream) return;
+    }
+    StreamAnalyzer(part, base, run, findings).analyze();
+    if (run.end != pickle::End::kStop) return;
+    base += run.end_offset;
+  }
+}
+
+}  // namespace tare

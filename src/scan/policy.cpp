@@ -1,0 +1,215 @@
+#include "scan/policy.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "format/torch_graph.hpp"
+#include "format/torch_types.hpp"
+
+namespace tare::scan_policy {
+namespace {
+
+using pickle::Graph;
+using pickle::Kind;
+using pickle::Update;
+using pickle::UpdateKind;
+using pickle::Value;
+
+struct Gadget {
+  std::string_view module;
+  std::string_view name;
+  Category category;
+};
+
+constexpr std::array kGadgets = {
+#define TARE_GADGET(module, name, category) Gadget{module, name, Category::category},
+#include "scan/gadgets.def"
+#undef TARE_GADGET
+};
+
+// ---- shapes of arguments
+
+bool is_size(const Graph& graph, Value value) {
+  return graph.kind(value) == Kind::kInt && graph.integer(value) >= 0;
+}
+
+bool is_bool(const Graph& graph, Value value) { return graph.kind(value) == Kind::kBool; }
+
+bool is_call_to(const Graph& graph, Value value, std::string_view module, std::string_view name) {
+  return graph.kind(value) == Kind::kCall && format::called_module(graph, value) == module &&
+         format::called_name(graph, value) == name;
+}
+
+bool is_size_tuple(const Graph& graph, Value value) {
+  if (is_call_to(graph, value, "torch", "Size")) return true;  // judged as a call of its own
+  return graph.kind(value) == Kind::kTuple &&
+         std::ranges::all_of(graph.tuple_items(value),
+                             [&](Value item) { return is_size(graph, item); });
+}
+
+bool is_storage(const Graph& graph, Value value) {
+  return format::read_storage_id(graph, value).has_value();
+}
+
+bool is_ordered_dict(const Graph& graph, Value value) {
+  return is_call_to(graph, value, "collections", "OrderedDict");
+}
+
+bool is_empty_metadata(const Graph& graph, Value value) {
+  return graph.kind(value) == Kind::kNone ||
+         (graph.kind(value) == Kind::kDict && graph.length(value) == 0);
+}
+
+bool is_torch_dtype(const Graph& graph, Value value) {
+  return graph.kind(value) == Kind::kGlobal && graph.module_text(value) == "torch" &&
+         format::dtype_of_torch_name(graph.name_text(value)).has_value();
+}
+
+using Arguments = std::span<const Value>;
+
+bool shape_nothing(const Graph&, Arguments arguments) { return arguments.empty(); }
+
+bool shape_tensor_v1(const Graph& graph, Arguments a) {
+  return a.size() == 4 && is_storage(graph, a[0]) && is_size(graph, a[1]) &&
+         is_size_tuple(graph, a[2]) && is_size_tuple(graph, a[3]);
+}
+
+bool shape_tensor_v2(const Graph& graph, Arguments a) {
+  return (a.size() == 6 || a.size() == 7) && shape_tensor_v1(graph, a.first(4)) &&
+         is_bool(graph, a[4]) && is_ordered_dict(graph, a[5]) &&
+         (a.size() == 6 || is_empty_metadata(graph, a[6]));
+}
+
+bool shape_tensor_v3(const Graph& graph, Arguments a) {
+  return (a.size() == 7 || a.size() == 8) && shape_tensor_v2(graph, a.first(6)) &&
+         is_torch_dtype(graph, a[6]) && (a.size() == 7 || is_empty_metadata(graph, a[7]));
+}
+
+bool shape_parameter(const Graph& graph, Arguments a) {
+  return a.size() == 3 && format::is_tensor(graph, a[0]) && is_bool(graph, a[1]) &&
+         is_ordered_dict(graph, a[2]);
+}
+
+bool shape_sizes(const Graph& graph, Arguments a) {
+  return a.size() == 1 && graph.kind(a[0]) == Kind::kTuple && is_size_tuple(graph, a[0]);
+}
+
+bool shape_device(const Graph& graph, Arguments a) {
+  return (a.size() == 1 || a.size() == 2) && graph.is_text(a[0]) &&
+         (a.size() == 1 || is_size(graph, a[1]));
+}
+
+struct AllowedCall {
+  std::string_view module;
+  std::string_view name;
+  bool (*shape)(const Graph&, Arguments);
+};
+
+constexpr std::array kAllowedCalls = {
+    AllowedCall{"collections", "OrderedDict", shape_nothing},
+    AllowedCall{"torch", "Size", shape_sizes},
+    AllowedCall{"torch", "device", shape_device},
+    AllowedCall{"torch._utils", "_rebuild_tensor", shape_tensor_v1},
+    AllowedCall{"torch._utils", "_rebuild_tensor_v2", shape_tensor_v2},
+    AllowedCall{"torch._utils", "_rebuild_tensor_v3", shape_tensor_v3},
+    AllowedCall{"torch._utils", "_rebuild_parameter", shape_parameter},
+};
+
+const AllowedCall* find_allowed_call(std::string_view module, std::string_view name) {
+  const auto found = std::ranges::find_if(kAllowedCalls, [&](const AllowedCall& entry) {
+    return entry.module == module && entry.name == name;
+  });
+  return found == kAllowedCalls.end() ? nullptr : &*found;
+}
+
+// Hashing and comparing such a key runs no code of the file.
+bool is_plain_key(const Graph& graph, Value key) {
+  switch (graph.kind(key)) {
+    case Kind::kNone:
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kBigInt:
+    case Kind::kFloat:
+    case Kind::kString:
+    case Kind::kPy2String:
+    case Kind::kBytes: return true;
+    default: return false;
+  }
+}
+
+// "os" covers "os" and "os.path", not "osmium".
+bool covers(std::string_view listed, std::string_view module) {
+  return module.starts_with(listed) &&
+         (module.size() == listed.size() || module[listed.size()] == '.');
+}
+
+}  // namespace
+
+const char* category_text(Category category) {
+  switch (category) {
+    case Category::kCodeExecution: return "runs code";
+    case Category::kImport: return "imports or reaches modules";
+    case Category::kFile: return "reaches files";
+    case Category::kNetwork: return "reaches the network";
+    case Category::kLibrary: return "loads native code";
+    case Category::kDeserialization: return "loads another program";
+    case Category::kAttribute: return "reaches attributes by name, and through them anything";
+    case Category::kProcess: return "starts programs";
+  }
+  return "";
+}
+
+std::optional<Category> find_gadget(std::string_view module, std::string_view name) {
+  for (const Gadget& gadget : kGadgets) {
+    if (gadget.name == "*" ? covers(gadget.module, module)
+                           : gadget.module == module && covers(gadget.name, name)) {
+      return gadget.category;
+    }
+  }
+  // A dotted name walks from an innocent module to anything that it imports.
+  if (name.find('.') != std::string_view::npos) return Category::kAttribute;
+  return std::nullopt;
+}
+
+bool is_allowed_name(std::string_view module, std::string_view name) {
+  if (find_allowed_call(module, name) != nullptr) return true;
+  if (module == "torch" || module == "torch.cuda" || module == "torch.storage") {
+    if (format::is_storage_class(name)) return true;
+  }
+  return module == "torch" && format::dtype_of_torch_name(name).has_value();
+}
+
+bool is_allowed_call(const Graph& graph, Value call) {
+  const auto* entry =
+      find_allowed_call(format::called_module(graph, call), format::called_name(graph, call));
+  if (entry == nullptr || graph.made_by(call) != pickle::Op::kReduce) return false;
+  const Value arguments = graph.arguments(call);
+  return graph.kind(arguments) == Kind::kTuple &&
+         entry->shape(graph, graph.tuple_items(arguments));
+}
+
+// state_dict() sets the attribute _metadata of its OrderedDict, and nothing else.
+bool is_allowed_state(const Graph& graph, Value object, Value state) {
+  if (!is_ordered_dict(graph, object) || graph.kind(state) != Kind::kDict) return false;
+  return std::ranges::all_of(graph.updates(state), [&](const Update& update) {
+    return update.kind == UpdateKind::kSetItems && update.items.size() == 2 &&
+           graph.text_or_empty(update.items[0]) == "_metadata";
+  });
+}
+
+bool is_allowed_items(const Graph& graph, const pickle::Event& event) {
+  if (event.kind != pickle::EventKind::kSetItems || !is_ordered_dict(graph, event.subject)) {
+    return false;
+  }
+  const auto items = graph.tuple_items(event.argument);
+  for (std::size_t i = 0; i < items.size(); i += 2) {
+    if (!is_plain_key(graph, items[i])) return false;
+  }
+  return true;
+}
+
+bool is_allowed_persistent(const Graph& graph, Value persistent) {
+  return is_storage(graph, persistent);
+}
+
+}  // namespace tare::scan_policy

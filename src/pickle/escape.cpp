@@ -14,10 +14,9 @@ void append_hex(std::string& out, std::uint32_t value, int digits) {
 }
 
 // Escapes of one byte below 0x80; true if it was written.
-bool append_ascii(std::string& out, char c) {
+bool append_ascii(std::string& out, char c, char quote) {
   switch (c) {
     case '\\': out += "\\\\"; return true;
-    case '\'': out += "\\'"; return true;
     case '\n': out += "\\n"; return true;
     case '\r': out += "\\r"; return true;
     case '\t': out += "\\t"; return true;
@@ -25,8 +24,20 @@ bool append_ascii(std::string& out, char c) {
   }
   const auto byte = static_cast<unsigned char>(c);
   if (byte < 0x20 || byte >= 0x7f) return false;
+  if (c == quote) out += '\\';
   out += c;
   return true;
+}
+
+// The quote that repr() takes: the one that needs no escape, the single one if both or none do.
+char quote_for(std::string_view text) {
+  const bool single = text.find('\'') != std::string_view::npos;
+  return single && text.find('"') == std::string_view::npos ? '"' : '\'';
+}
+
+void close_quote(std::string& out, char quote, bool cut) {
+  out += quote;
+  if (cut) out += "...";
 }
 
 // Decodes one code point of text that is known to be UTF-8 (surrogates allowed).
@@ -52,15 +63,13 @@ std::uint32_t next_code_point(std::string_view text, std::size_t& i) {
 }  // namespace
 
 void append_python_string(std::string& out, std::string_view text, std::size_t max_length) {
-  out += '\'';
+  const char quote = quote_for(text);
+  out += quote;
   const std::size_t limit = out.size() + max_length;
   for (std::size_t i = 0; i < text.size();) {
-    if (out.size() >= limit) {
-      out += "'...";
-      return;
-    }
+    if (out.size() >= limit) return close_quote(out, quote, true);
     const std::uint32_t code_point = next_code_point(text, i);
-    if (code_point < 0x80 && append_ascii(out, static_cast<char>(code_point))) continue;
+    if (code_point < 0x80 && append_ascii(out, static_cast<char>(code_point), quote)) continue;
     if (code_point < 0x100) {
       out += "\\x";
       append_hex(out, code_point, 2);
@@ -72,22 +81,21 @@ void append_python_string(std::string& out, std::string_view text, std::size_t m
       append_hex(out, code_point, 8);
     }
   }
-  out += '\'';
+  close_quote(out, quote, false);
 }
 
 void append_python_bytes(std::string& out, std::string_view bytes, std::size_t max_length) {
-  out += "b'";
+  const char quote = quote_for(bytes);
+  out += 'b';
+  out += quote;
   const std::size_t limit = out.size() + max_length;
   for (const char c : bytes) {
-    if (out.size() >= limit) {
-      out += "'...";
-      return;
-    }
-    if (append_ascii(out, c)) continue;
+    if (out.size() >= limit) return close_quote(out, quote, true);
+    if (append_ascii(out, c, quote)) continue;
     out += "\\x";
     append_hex(out, static_cast<unsigned char>(c), 2);
   }
-  out += '\'';
+  close_quote(out, quote, false);
 }
 
 void append_python_float(std::string& out, double value) {

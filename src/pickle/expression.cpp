@@ -44,7 +44,7 @@ std::string ExpressionWriter::write(Value value) {
   then(value);
   schedule();
   while (!work_.empty()) {
-    if (out_.size() >= max_length_) return out_ + "...";
+    if (out_.size() >= max_length_) return out_.ends_with("...") ? out_ : out_ + "...";
     const Work work = work_.back();
     work_.pop_back();
     if (work.leaves) {

@@ -160,6 +160,8 @@ const char* category_text(Category category) {
 }
 
 std::optional<Category> find_gadget(std::string_view module, std::string_view name) {
+  // Names of the same module in Python 2 and inside every module's namespace.
+  if (module == "__builtin__" || module == "__builtins__") module = "builtins";
   for (const Gadget& gadget : kGadgets) {
     if (gadget.name == "*" ? covers(gadget.module, module)
                            : gadget.module == module && covers(gadget.name, name)) {

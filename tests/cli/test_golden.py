@@ -1,0 +1,97 @@
+"""Golden texts of every verb, on files built by hand. TARE_UPDATE_GOLDEN=1 writes them anew."""
+
+import os
+import pickle
+import re
+import unittest
+
+from harness import TareTest, pickle_checkpoint, small_state_dict, write_checkpoint
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+
+
+class Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+class Golden(TareTest):
+    def check(self, golden, done):
+        # Times differ from run to run; nothing else may.
+        text = re.sub(r"\d+\.\d+ ms", "N ms", done.stdout)
+        text = re.sub(r"in \d+\.\d+ s \(\d+ MB/s\)", "in N s (N MB/s)", text)
+        text += f"exit {done.returncode}\n" + "".join(f"stderr {x}\n" for x in done.stderr.splitlines())
+        path = os.path.join(GOLDEN, golden + ".txt")
+        if os.environ.get("TARE_UPDATE_GOLDEN"):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(text, file.read())
+
+    def setUp(self):
+        super().setUp()
+        value, storages = small_state_dict()
+        write_checkpoint(self.path("benign.pt"), pickle_checkpoint(value), storages)
+        write_checkpoint(
+            self.path("hostile.pt"),
+            pickle_checkpoint({**value, "hook": Call(os.system, "echo hello")}),
+            storages,
+        )
+        write_checkpoint(self.path("training.pt"), pickle_checkpoint({**value, "epoch": 3}), storages)
+
+    def test_scan_benign(self):
+        self.check("scan_benign", self.tare("scan", "benign.pt"))
+
+    def test_scan_hostile(self):
+        self.check("scan_hostile", self.tare("scan", "hostile.pt"))
+
+    def test_scan_json(self):
+        self.check("scan_json", self.tare("scan", "--format", "json", "hostile.pt", "benign.pt"))
+
+    def test_scan_bare_pickle(self):
+        self.write("list.pkl", pickle.dumps([1, 2, 3], 4) + b"and more")
+        self.check("scan_bare_pickle", self.tare("scan", "list.pkl"))
+
+    def test_scan_several_with_an_error(self):
+        self.check("scan_several", self.tare("scan", "benign.pt", "missing.pt", "hostile.pt"))
+
+    def test_fail_on_dangerous(self):
+        self.write("list.pkl", pickle.dumps([1], 2) + b"more")
+        self.tare("scan", "--fail-on", "dangerous", "list.pkl", expect=0)
+        self.tare("scan", "--fail-on", "dangerous", "hostile.pt", expect=1)
+
+    def test_inspect_checkpoint(self):
+        self.check("inspect_checkpoint", self.tare("inspect", "benign.pt"))
+
+    def test_inspect_json(self):
+        self.check("inspect_json", self.tare("inspect", "--json", "benign.pt"))
+
+    def test_inspect_training_checkpoint(self):
+        self.check("inspect_training", self.tare("inspect", "training.pt"))
+
+    def test_convert_and_inspect_safetensors(self):
+        self.check("convert", self.tare("convert", "benign.pt"))
+        self.check("inspect_safetensors", self.tare("inspect", "benign.safetensors"))
+
+    def test_convert_refuses_hostile(self):
+        self.check("convert_hostile", self.tare("convert", "hostile.pt"))
+        self.assertNotIn("hostile.safetensors", self.files())
+
+    def test_convert_refuses_what_is_no_tensor(self):
+        self.check("convert_training", self.tare("convert", "training.pt"))
+        self.assertNotIn("training.safetensors", self.files())
+
+    def test_help(self):
+        for verb in ("scan", "inspect", "convert"):
+            self.assertIn("Examples:", self.tare(verb, "--help", expect=0).stdout)
+        self.assertIn("Examples:", self.tare("--help", expect=0).stdout)
+        self.assertRegex(self.tare("--version", expect=0).stdout, r"^tare \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()

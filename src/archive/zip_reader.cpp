@@ -20,6 +20,7 @@ constexpr std::uint64_t kLocalHeaderBytes = 30;
 constexpr std::uint64_t kCentralHeaderBytes = 46;
 constexpr std::uint64_t kEndRecordBytes = 22;
 constexpr std::uint64_t kZip64LocatorBytes = 20;
+constexpr std::uint64_t kZip64EndBytes = 56;
 constexpr std::uint64_t kMaxCommentBytes = 65535;
 constexpr std::uint16_t kFlagEncrypted = 0x0001;
 constexpr std::uint16_t kFlagDescriptor = 0x0008;
@@ -89,37 +90,61 @@ Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
   return reader;
 }
 
-// An end record fits if the directory that it declares (itself or through zip64) starts inside the
-// file, does not reach past the record, and starts with a central header, or is empty.
-std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) const {
+bool Reader::is_directory_start(std::uint64_t offset, const Directory& directory) const {
+  const auto end = checked_add(offset, directory.size);
+  if (!end || *end > directory.end_offset) return false;
+  if (directory.count == 0 && directory.size == 0) return true;
+  return signature_at(bytes_, offset) == kCentralSignature;
+}
+
+// Reads the end record at a position, with its zip64 record if there is one. There are two ways to
+// find the directory: PyTorch takes the offset as written; Python's zipfile takes the bytes in front
+// of the end records, and counts all offsets from what follows of that (so that an archive may stand
+// behind other bytes). An end record fits if either finds a central header.
+std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) {
   Cursor cursor(bytes_, end_record);
   if (cursor.read<std::uint32_t>() != kEndSignature) return std::nullopt;
   if (cursor.remaining() < kEndRecordBytes - 4) return std::nullopt;
-  cursor.take(4);  // disk numbers
-  cursor.read<std::uint16_t>();
+  cursor.take(6);  // disk numbers, entries on this disk
   const std::uint64_t count16 = *cursor.read<std::uint16_t>();
   const std::uint64_t size32 = *cursor.read<std::uint32_t>();
   const std::uint64_t offset32 = *cursor.read<std::uint32_t>();
   const std::uint64_t comment = *cursor.read<std::uint16_t>();
-  Directory directory{offset32, size32, count16, end_record,
-                      std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
+  Directory directory{0,          offset32, size32, count16,
+                      end_record, std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
+  std::uint64_t records_start = end_record;  // of the end records, zip64 included
 
   if (end_record >= kZip64LocatorBytes &&
       signature_at(bytes_, end_record - kZip64LocatorBytes) == kZip64LocatorSignature) {
-    Cursor locator(bytes_, end_record - kZip64LocatorBytes + 8);
-    const auto zip64_offset = locator.read<std::uint64_t>();
-    Cursor zip64(bytes_, zip64_offset.value_or(bytes_.size()));
-    if (zip64.read<std::uint32_t>() == kZip64EndSignature && zip64.remaining() >= 52) {
+    const std::uint64_t locator_offset = end_record - kZip64LocatorBytes;
+    const auto declared = Cursor(bytes_, locator_offset + 8).read<std::uint64_t>();
+    // Where the locator points, or right in front of it.
+    for (const std::uint64_t at : {declared.value_or(bytes_.size()),
+                                   locator_offset >= kZip64EndBytes ? locator_offset - kZip64EndBytes
+                                                                    : bytes_.size()}) {
+      Cursor zip64(bytes_, at);
+      if (zip64.read<std::uint32_t>() != kZip64EndSignature || zip64.remaining() < 52) continue;
       zip64.take(28);
       directory.count = *zip64.read<std::uint64_t>();
       directory.size = *zip64.read<std::uint64_t>();
       directory.offset = *zip64.read<std::uint64_t>();
+      records_start = at;
+      break;
     }
   }
-  const auto end = checked_add(directory.offset, directory.size);
-  if (!end || *end > end_record) return std::nullopt;
-  if (directory.count == 0 && directory.size == 0) return directory;
-  if (signature_at(bytes_, directory.offset) != kCentralSignature) return std::nullopt;
+  const bool as_written = is_directory_start(directory.offset, directory);
+  if (directory.size > records_start) return as_written ? std::optional(directory) : std::nullopt;
+  const std::uint64_t in_front = records_start - directory.size;
+  if (in_front == directory.offset || !is_directory_start(in_front, directory)) {
+    return as_written ? std::optional(directory) : std::nullopt;
+  }
+  if (as_written) {  // two directories, and loaders that take either
+    note(AnomalyKind::kSecondDirectory, in_front);
+    return directory;
+  }
+  if (in_front < directory.offset) return std::nullopt;
+  directory.base = in_front - directory.offset;
+  directory.offset = in_front;
   return directory;
 }
 
@@ -153,6 +178,7 @@ Result<void> Reader::read_directory(const Directory& directory) {
   if (directory.count > limits_.max_entries) {
     return fail(ErrorCode::kLimit, "the archive declares too many entries", directory.end_offset);
   }
+  base_ = directory.base;
   entries_.reserve(std::min(directory.count, directory.size / kCentralHeaderBytes));
   const std::uint64_t end = directory.offset + directory.size;
   Cursor cursor(bytes_.first(end), directory.offset);
@@ -183,6 +209,7 @@ Result<void> Reader::read_directory(const Directory& directory) {
     }
     entry.name = as_text(*name);
     read_zip64_extra(entry, *extra, size32, stored32, offset32);
+    entry.header_offset = checked_add(entry.header_offset, base_).value_or(UINT64_MAX);
     entries_.push_back(std::move(entry));
   }
   if (entries_.size() != directory.count || cursor.remaining() != 0) {

@@ -95,7 +95,8 @@ class Reader {
 
  private:
   struct Directory {
-    std::uint64_t offset;      // of the first central header
+    std::uint64_t base;        // what offsets count from: above 0 if the archive was appended
+    std::uint64_t offset;      // of the first central header, from the start of the file
     std::uint64_t size;        // bytes
     std::uint64_t count;       // entries, as declared
     std::uint64_t end_offset;  // of the EOCD
@@ -104,7 +105,8 @@ class Reader {
 
   Reader(ByteSpan bytes, const Limits& limits) : bytes_(bytes), limits_(limits) {}
   Result<Directory> find_directory();
-  std::optional<Directory> directory_at(std::uint64_t end_record) const;
+  std::optional<Directory> directory_at(std::uint64_t end_record);
+  bool is_directory_start(std::uint64_t offset, const Directory& directory) const;
   Result<void> read_directory(const Directory& directory);
   void read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32, std::uint32_t stored32,
                         std::uint32_t offset32);
@@ -117,6 +119,7 @@ class Reader {
 
   ByteSpan bytes_;
   Limits limits_;
+  std::uint64_t base_ = 0;
   std::vector<Entry> entries_;
   std::vector<Anomaly> anomalies_;
 };

@@ -18,7 +18,9 @@ struct Attack {
   bool weights_only;
 };
 
-const char* yes_no(bool value) { return value ? "yes" : "no"; }
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
 
 // Loads one file with the real torch.load and reports what was observed: the marker before and
 // after, what was printed, what the loader said. Returns whether the marker appeared.
@@ -85,8 +87,7 @@ int run_attack(const Options& options) {
   const auto malicious = workplace.file("malicious_model.pt");
   const auto scripted = workplace.file("malicious_torchscript.pt");
   const std::string command =
-      options.neutered ? ""
-                       : "echo 'ALERT: Malicious code executed!' && touch " + marker.string();
+      options.neutered ? "" : "echo 'ALERT: Malicious code executed!' && touch " + marker.string();
   const auto written = write_pickle_attack(malicious, command);
   if (!written) return give_up(report::error_text(written.error()));
   const auto scripted_size =

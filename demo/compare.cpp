@@ -98,8 +98,7 @@ std::expected<bool, std::string> pickle_runs_code(const TorchRunner& torch,
                                                   const Options& options) {
   const auto path = workplace.file("compare_attack.pt");
   const std::string marker = "/tmp/" + options.marker;
-  const auto written =
-      write_pickle_attack(path, options.neutered ? "" : "touch " + marker);
+  const auto written = write_pickle_attack(path, options.neutered ? "" : "touch " + marker);
   if (!written) return std::unexpected(report::error_text(written.error()));
   std::filesystem::remove(torch.sandbox().outside(marker));
   const auto seen = torch.run("load", {path.string(), "False"}, {path});
@@ -138,7 +137,8 @@ int run_measure(const std::string& path) {
 }
 
 int run_compare(const Options& options) {
-  heading(fmt::format("Pickle against safetensors: a model of {} MB, measured here", options.size_mb));
+  heading(
+      fmt::format("Pickle against safetensors: a model of {} MB, measured here", options.size_mb));
   const Workplace workplace(options);
   const auto pt = workplace.file("compare_model.pt");
   const auto st = workplace.file("compare_model.safetensors");
@@ -154,15 +154,15 @@ int run_compare(const Options& options) {
   const std::uint64_t layer_count =
       std::max<std::uint64_t>(1, std::uint64_t{options.size_mb} * 1'000'000 / kLayerBytes);
   for (std::uint64_t i = 0; i < layer_count; ++i) {
-    layers.push_back({fmt::format("layer{}.weight", i),
-                      {DType::kF32, {kLayerBytes / 4096, 1024}, {1024, 1}, 0,
-                       std::as_bytes(std::span(block))}});
+    layers.push_back(
+        {fmt::format("layer{}.weight", i),
+         {DType::kF32, {kLayerBytes / 4096, 1024}, {1024, 1}, 0, std::as_bytes(std::span(block))}});
   }
-  const auto pt_size = torch::save_state_dict(pt, layers, torch::Layout::kTorch2,
-                                              safetensors::Overwrite::kYes);
+  const auto pt_size =
+      torch::save_state_dict(pt, layers, torch::Layout::kTorch2, safetensors::Overwrite::kYes);
   if (!pt_size) return give_up(report::error_text(pt_size.error()));
-  const auto st_saved = safetensors::save(st, layers, {{"format", "pt"}},
-                                          safetensors::Overwrite::kYes);
+  const auto st_saved =
+      safetensors::save(st, layers, {{"format", "pt"}}, safetensors::Overwrite::kYes);
   if (!st_saved) return give_up(report::error_text(st_saved.error()));
 
   const TemporaryDirectory scratch;
@@ -199,12 +199,14 @@ int run_compare(const Options& options) {
             torch_code, with_torch, *pt_size);
   print_row("tare, .pt", "cannot", *tare_pt, *pt_size);
   print_row("tare, .safetensors", "cannot", *tare_st, st_saved->file_bytes);
-  say("\n  Medians of {} runs, page cache warm, each run a process of its own; `import torch` is not "
+  say("\n  Medians of {} runs, page cache warm, each run a process of its own; `import torch` is "
+      "not "
       "counted as time.\n  All loaders read the same bytes (equal checksums). The peak of tare is "
       "the mapped file itself, which the\n  kernel can drop and share; torch.load holds a copy.",
       kRuns);
   if (with_torch) {
-    say("  tare opens the .pt {:.0f} times faster than torch.load, and has touched every byte {:.1f} "
+    say("  tare opens the .pt {:.0f} times faster than torch.load, and has touched every byte "
+        "{:.1f} "
         "times sooner.",
         with_torch->open / tare_pt->open, with_torch->touch / tare_pt->touch);
   }

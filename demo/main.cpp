@@ -34,7 +34,8 @@ int run_all(const Options& options) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"The exercise: unsafe and safe model files, shown on the real loaders.", "tare demo"};
+  CLI::App app{"The exercise: unsafe and safe model files, shown on the real loaders.",
+               "tare demo"};
   app.set_version_flag("--version", std::string("tare-demo ") + tare::version());
   app.footer(kFooter);
   app.fallthrough();

@@ -32,7 +32,9 @@ std::vector<float> uniform(std::mt19937_64& engine, std::size_t count, float bou
   return values;
 }
 
-ByteSpan bytes_of(const std::vector<float>& values) { return std::as_bytes(std::span(values)); }
+ByteSpan bytes_of(const std::vector<float>& values) {
+  return std::as_bytes(std::span(values));
+}
 
 // Linear(224*224*3 -> 3), initialised as torch.nn.Linear does.
 struct Classifier {
@@ -47,8 +49,7 @@ struct Classifier {
   }
 
   std::vector<safetensors::TensorToSave> tensors() const {
-    return {{"fc.weight",
-             {DType::kF32, {kClasses, kInputs}, {kInputs, 1}, 0, bytes_of(weight)}},
+    return {{"fc.weight", {DType::kF32, {kClasses, kInputs}, {kInputs, 1}, 0, bytes_of(weight)}},
             {"fc.bias", {DType::kF32, {kClasses}, {1}, 0, bytes_of(bias)}}};
   }
 };
@@ -77,9 +78,9 @@ Vector run_in_place(const Model& model, const std::vector<float>& image) {
 // Names that would let the library run something: processes, libraries, interpreters, sockets.
 bool can_run_code(std::string_view symbol) {
   static constexpr std::string_view kNames[] = {
-      "system", "popen",  "fork",   "vfork",  "clone",      "execv",       "execve",
-      "execvp", "execl",  "execlp", "execle", "execvpe",    "fexecve",     "execveat",
-      "dlopen", "dlmopen", "dlsym", "socket", "posix_spawn", "posix_spawnp"};
+      "system", "popen",   "fork",   "vfork",  "clone",       "execv",       "execve",
+      "execvp", "execl",   "execlp", "execle", "execvpe",     "fexecve",     "execveat",
+      "dlopen", "dlmopen", "dlsym",  "socket", "posix_spawn", "posix_spawnp"};
   const std::string_view name = symbol.substr(0, symbol.find('@'));
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
@@ -102,7 +103,8 @@ void show_zero_copy(const Model& model, long before, long opened, long after) {
     say("  {}: at byte {} of the mapping, inside it: {}", report::printable(tensor.name),
         data - mapping.data(), inside ? "yes" : "no");
   }
-  say("  resident memory: {} KiB before open, {} KiB after open, {} KiB after running (the file has "
+  say("  resident memory: {} KiB before open, {} KiB after open, {} KiB after running (the file "
+      "has "
       "{} KiB)",
       before, opened, after, mapping.size() / 1024);
 }

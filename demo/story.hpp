@@ -9,11 +9,11 @@
 namespace tare::demo {
 
 struct Options {
-  std::filesystem::path directory;                  // where the files go; empty: a temporary one
+  std::filesystem::path directory;  // where the files go; empty: a temporary one
   std::filesystem::path python = "/usr/bin/python3";
-  std::string marker = "pwned_by_pickle.txt";       // the payload touches /tmp/MARKER
-  bool neutered = false;                            // the same files without a payload
-  unsigned size_mb = 500;                           // of the model that `compare` measures
+  std::string marker = "pwned_by_pickle.txt";  // the payload touches /tmp/MARKER
+  bool neutered = false;                       // the same files without a payload
+  unsigned size_mb = 500;                      // of the model that `compare` measures
 };
 
 // Every part returns an exit code: 0 when its story was told to the end.

@@ -38,8 +38,8 @@ struct ConvertFailure {
 std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
     const Model& model, const std::filesystem::path& output, const ConvertOptions& options = {});
 
-// Compares every tensor of `model` with the one of the same name in a safetensors file: name, dtype,
-// shape, bytes (so that NaNs compare). Errors: kMismatch with the tensor's name.
+// Compares every tensor of `model` with the one of the same name in a safetensors file: name,
+// dtype, shape, bytes (so that NaNs compare). Errors: kMismatch with the tensor's name.
 std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
                                                        const std::filesystem::path& output);
 

@@ -16,7 +16,7 @@
 namespace tare {
 
 struct NamedTensor {
-  std::string name;   // UTF-8
+  std::string name;  // UTF-8
   TensorView view;
   std::string entry;  // the container entry that holds the data; empty if there is none
 };

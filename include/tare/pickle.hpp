@@ -8,7 +8,8 @@
 //     run in a real unpickler, so it is kept;
 //   - oddities: places that real unpicklers read differently.
 // Nothing is imported or called. Time and memory are linear in the input; nothing recurses.
-// A Run borrows the input bytes, which must outlive it. Distinct Runs are independent of each other.
+// A Run borrows the input bytes, which must outlive it. Distinct Runs are independent of each
+// other.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +52,8 @@ class Value {
 enum class Kind : std::uint8_t {
   kNone,
   kBool,
-  kInt,        // fits 64 bits
-  kBigInt,     // does not
+  kInt,     // fits 64 bits
+  kBigInt,  // does not
   kFloat,
   kString,     // str
   kPy2String,  // a Python 2 str: str or bytes, as the loader's `encoding` says
@@ -63,11 +64,11 @@ enum class Kind : std::uint8_t {
   kDict,
   kSet,
   kFrozenSet,
-  kGlobal,          // the result of an import
-  kCall,            // the result of REDUCE, NEWOBJ, NEWOBJ_EX, OBJ or INST
-  kPersistent,      // what the loader's persistent_load returns
-  kExtension,       // a registered object nobody here knows
-  kBuffer,          // an out-of-band buffer
+  kGlobal,      // the result of an import
+  kCall,        // the result of REDUCE, NEWOBJ, NEWOBJ_EX, OBJ or INST
+  kPersistent,  // what the loader's persistent_load returns
+  kExtension,   // a registered object nobody here knows
+  kBuffer,      // an out-of-band buffer
 };
 
 // The stable lower-case name of a kind ("int", "str", "call").
@@ -195,7 +196,7 @@ class Graph {
   Value record(Value value, std::uint32_t field) const { return edges_[node(value).low + field]; }
 
   ByteSpan input_;
-  std::string arena_;         // texts that are not literally in the input
+  std::string arena_;  // texts that are not literally in the input
   std::vector<Node> nodes_;
   std::vector<Value> edges_;  // tuple items, chunks of updates, records of opaque values
 };
@@ -222,22 +223,22 @@ struct Event {
 
 // Places that real unpicklers read differently, or that no pickler writes.
 enum class OddityKind : std::uint8_t {
-  kNumberText,         // an integer or float that is not written canonically
-  kNulInLine,          // C stops at the NUL, Python fails
-  kNonAsciiString,     // depends on the loader's `encoding`
-  kFrameOverlap,       // a FRAME inside another one
-  kFrameCrossed,       // an argument reaches past the end of its frame
-  kFrameTooLong,       // a FRAME longer than the input: C fails, Python goes on
-  kProtocolLate,       // PROTO is not the first opcode
-  kMemoOverwritten,    // a memo slot is written twice
-  kMemoSparse,         // a memo index no pickler would reach
-  kPickleCut,          // the last line has no end: C fails, Python goes on without its last byte
-  kArgumentsNoTuple,   // REDUCE with arguments that only the Python unpicklers accept
-  kComputedName,       // STACK_GLOBAL with an operand that is the result of a call
-  kExtensionUnknown,   // an extension code that the stream itself did not register
-  kSelfRegistered,     // an extension code that the stream itself registered
-  kOutOfBand,          // NEXT_BUFFER: data from outside the stream
-  kStateOnLiteral,     // BUILD without effect on a plain value
+  kNumberText,        // an integer or float that is not written canonically
+  kNulInLine,         // C stops at the NUL, Python fails
+  kNonAsciiString,    // depends on the loader's `encoding`
+  kFrameOverlap,      // a FRAME inside another one
+  kFrameCrossed,      // an argument reaches past the end of its frame
+  kFrameTooLong,      // a FRAME longer than the input: C fails, Python goes on
+  kProtocolLate,      // PROTO is not the first opcode
+  kMemoOverwritten,   // a memo slot is written twice
+  kMemoSparse,        // a memo index no pickler would reach
+  kPickleCut,         // the last line has no end: C fails, Python goes on without its last byte
+  kArgumentsNoTuple,  // REDUCE with arguments that only the Python unpicklers accept
+  kComputedName,      // STACK_GLOBAL with an operand that is the result of a call
+  kExtensionUnknown,  // an extension code that the stream itself did not register
+  kSelfRegistered,    // an extension code that the stream itself registered
+  kOutOfBand,         // NEXT_BUFFER: data from outside the stream
+  kStateOnLiteral,    // BUILD without effect on a plain value
 };
 
 // What an oddity means, as a sentence without a full stop.
@@ -263,12 +264,12 @@ struct Run {
   Graph graph;
   std::vector<Event> events;
   std::vector<Oddity> oddities;
-  Value result;                   // what STOP returns
+  Value result;  // what STOP returns
   End end = End::kBroken;
-  Error error{};                  // why the stream ends without STOP, and where
-  std::uint64_t end_offset = 0;   // first byte behind STOP, or where it broke
+  Error error{};                 // why the stream ends without STOP, and where
+  std::uint64_t end_offset = 0;  // first byte behind STOP, or where it broke
   std::uint64_t opcode_count = 0;
-  std::uint8_t protocol = 0;      // the last PROTO seen
+  std::uint8_t protocol = 0;  // the last PROTO seen
 };
 
 // Interprets one pickle from the start of `stream`. Bytes behind STOP are not looked at; see

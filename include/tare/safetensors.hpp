@@ -1,4 +1,5 @@
-// safetensors: a header of JSON, then the bytes of the tensors. Format: docs/formats/safetensors.md.
+// safetensors: a header of JSON, then the bytes of the tensors. Format:
+// docs/formats/safetensors.md.
 //
 // parse() validates everything in one call; there is no way to get tensors out of a file that was
 // not validated. What two readers could read differently (duplicate names, unknown fields) is an

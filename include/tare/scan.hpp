@@ -26,20 +26,20 @@ enum class Verdict : std::uint8_t {
 const char* verdict_name(Verdict verdict);
 
 struct Rule {
-  const char* id;        // "TARE-PKL-001"; never reused for another meaning
+  const char* id;  // "TARE-PKL-001"; never reused for another meaning
   Verdict severity;
-  const char* title;     // what was found
-  const char* why;       // why it matters, one sentence
+  const char* title;  // what was found
+  const char* why;    // why it matters, one sentence
   const char* what_to_do;
 };
 
 struct Finding {
   const Rule* rule = nullptr;
-  std::string entry;        // entry of the container; empty for the file itself
-  std::uint64_t offset = 0; // bytes from the start of the entry
-  std::string opcode;       // for pickles: the opcode at `offset`
-  std::string evidence;     // what would run, as a line of Python; printable ASCII
-  std::string detail;       // what exactly, in one sentence
+  std::string entry;         // entry of the container; empty for the file itself
+  std::uint64_t offset = 0;  // bytes from the start of the entry
+  std::string opcode;        // for pickles: the opcode at `offset`
+  std::string evidence;      // what would run, as a line of Python; printable ASCII
+  std::string detail;        // what exactly, in one sentence
 
   Verdict severity() const { return rule->severity; }
 };

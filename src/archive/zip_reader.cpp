@@ -34,7 +34,9 @@ std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) 
   return Cursor(bytes, offset).read<std::uint32_t>();
 }
 
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(), to_lower);
@@ -53,25 +55,34 @@ const char* anomaly_text(AnomalyKind kind) {
       return "the local header names another file than the central directory";
     case AnomalyKind::kLocalMethodDiffers:
       return "the local header states another compression method";
-    case AnomalyKind::kLocalSizeDiffers: return "the local header states another size";
+    case AnomalyKind::kLocalSizeDiffers:
+      return "the local header states another size";
     case AnomalyKind::kLocalFlagsDiffer:
       return "the local header is marked encrypted, the central directory is not";
     case AnomalyKind::kCrcMismatch:
       return "the CRC-32 is wrong: Python refuses the entry, PyTorch loads it";
-    case AnomalyKind::kEncrypted: return "the entry is marked encrypted or patched";
-    case AnomalyKind::kUnknownMethod: return "the compression method is neither stored nor deflate";
-    case AnomalyKind::kSizeOutOfBounds: return "the entry reaches past the end of the archive";
-    case AnomalyKind::kBadLocalHeader: return "there is no local header where the directory says";
-    case AnomalyKind::kOverlap: return "two entries share bytes";
-    case AnomalyKind::kPrefixBytes: return "there are bytes before the first entry";
-    case AnomalyKind::kSuffixBytes: return "there are bytes after the end of the archive";
+    case AnomalyKind::kEncrypted:
+      return "the entry is marked encrypted or patched";
+    case AnomalyKind::kUnknownMethod:
+      return "the compression method is neither stored nor deflate";
+    case AnomalyKind::kSizeOutOfBounds:
+      return "the entry reaches past the end of the archive";
+    case AnomalyKind::kBadLocalHeader:
+      return "there is no local header where the directory says";
+    case AnomalyKind::kOverlap:
+      return "two entries share bytes";
+    case AnomalyKind::kPrefixBytes:
+      return "there are bytes before the first entry";
+    case AnomalyKind::kSuffixBytes:
+      return "there are bytes after the end of the archive";
     case AnomalyKind::kHiddenBytes:
       return "there are bytes between the entries that belong to none of them";
     case AnomalyKind::kSecondDirectory:
       return "there is more than one central directory; loaders differ in which one they read";
     case AnomalyKind::kDirectoryTruncated:
       return "the central directory has other entries than it declares";
-    case AnomalyKind::kControlInName: return "the name holds control bytes or a NUL";
+    case AnomalyKind::kControlInName:
+      return "the name holds control bytes or a NUL";
     case AnomalyKind::kCompressedTensor:
       return "tensor data is compressed: a memory-mapping loader would read other bytes";
   }
@@ -98,9 +109,9 @@ bool Reader::is_directory_start(std::uint64_t offset, const Directory& directory
 }
 
 // Reads the end record at a position, with its zip64 record if there is one. There are two ways to
-// find the directory: PyTorch takes the offset as written; Python's zipfile takes the bytes in front
-// of the end records, and counts all offsets from what follows of that (so that an archive may stand
-// behind other bytes). An end record fits if either finds a central header.
+// find the directory: PyTorch takes the offset as written; Python's zipfile takes the bytes in
+// front of the end records, and counts all offsets from what follows of that (so that an archive
+// may stand behind other bytes). An end record fits if either finds a central header.
 std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) {
   Cursor cursor(bytes_, end_record);
   if (cursor.read<std::uint32_t>() != kEndSignature) return std::nullopt;
@@ -110,8 +121,9 @@ std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) 
   const std::uint64_t size32 = *cursor.read<std::uint32_t>();
   const std::uint64_t offset32 = *cursor.read<std::uint32_t>();
   const std::uint64_t comment = *cursor.read<std::uint16_t>();
-  Directory directory{0,          offset32, size32, count16,
-                      end_record, std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
+  Directory directory{
+      0,       offset32,   size32,
+      count16, end_record, std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
   std::uint64_t records_start = end_record;  // of the end records, zip64 included
 
   if (end_record >= kZip64LocatorBytes &&
@@ -119,9 +131,9 @@ std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) 
     const std::uint64_t locator_offset = end_record - kZip64LocatorBytes;
     const auto declared = Cursor(bytes_, locator_offset + 8).read<std::uint64_t>();
     // Where the locator points, or right in front of it.
-    for (const std::uint64_t at : {declared.value_or(bytes_.size()),
-                                   locator_offset >= kZip64EndBytes ? locator_offset - kZip64EndBytes
-                                                                    : bytes_.size()}) {
+    for (const std::uint64_t at :
+         {declared.value_or(bytes_.size()),
+          locator_offset >= kZip64EndBytes ? locator_offset - kZip64EndBytes : bytes_.size()}) {
       Cursor zip64(bytes_, at);
       if (zip64.read<std::uint32_t>() != kZip64EndSignature || zip64.remaining() < 52) continue;
       zip64.take(28);

@@ -25,16 +25,16 @@ struct Limits {
 };
 
 struct Entry {
-  std::string name;                      // as in the central directory, any bytes
-  std::uint16_t flags = 0;               // central
-  std::uint16_t method = 0;              // central
-  std::uint32_t crc32 = 0;               // central
-  std::uint64_t stored_size = 0;         // bytes in the archive
-  std::uint64_t size = 0;                // bytes after decompression
-  std::uint64_t header_offset = 0;       // of the local header
-  std::uint64_t central_offset = 0;      // of the central header
-  std::uint64_t data_offset = 0;         // of the stored bytes; 0 if the local header is unreadable
-  bool readable = false;                 // the stored bytes lie inside the archive
+  std::string name;                  // as in the central directory, any bytes
+  std::uint16_t flags = 0;           // central
+  std::uint16_t method = 0;          // central
+  std::uint32_t crc32 = 0;           // central
+  std::uint64_t stored_size = 0;     // bytes in the archive
+  std::uint64_t size = 0;            // bytes after decompression
+  std::uint64_t header_offset = 0;   // of the local header
+  std::uint64_t central_offset = 0;  // of the central header
+  std::uint64_t data_offset = 0;     // of the stored bytes; 0 if the local header is unreadable
+  bool readable = false;             // the stored bytes lie inside the archive
 
   bool is_directory() const { return !name.empty() && name.back() == '/'; }
 };

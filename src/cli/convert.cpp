@@ -34,9 +34,9 @@ int refuse_findings(const std::string& path, const ScanReport& report) {
 
 int run_convert(const ConvertArguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
-  const std::filesystem::path output =
-      arguments.output.empty() ? default_output(arguments.input)
-                               : std::filesystem::path(arguments.output);
+  const std::filesystem::path output = arguments.output.empty()
+                                           ? default_output(arguments.input)
+                                           : std::filesystem::path(arguments.output);
   const auto model = open_model(arguments.input);
   if (!model) {
     print_error(arguments.input, model.error());

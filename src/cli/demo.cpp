@@ -11,7 +11,8 @@ namespace tare::cli {
 int run_demo(int argc, char** argv) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto program = error ? std::filesystem::path("tare-demo") : self.parent_path() / "tare-demo";
+  const auto program =
+      error ? std::filesystem::path("tare-demo") : self.parent_path() / "tare-demo";
   std::vector<char*> arguments(argv + 1, argv + argc);
   std::string name = program.string();
   arguments.front() = name.data();

@@ -5,7 +5,8 @@
 
 namespace {
 
-constexpr const char* kFooter = R"(Exit codes: 0 safe or done, 1 findings, 2 error or unreadable, 3 nothing to scan, 4 usage.
+constexpr const char* kFooter =
+    R"(Exit codes: 0 safe or done, 1 findings, 2 error or unreadable, 3 nothing to scan, 4 usage.
 
 Examples:
   tare scan model.pt

@@ -80,8 +80,8 @@ int run_scan(const ScanArguments& arguments) {
   }
   const std::chrono::duration<double, std::milli> elapsed =
       std::chrono::steady_clock::now() - start;
-  const std::string closing = arguments.format == "json" ? report::scan_json(files)
-                                                         : summary_text(files, elapsed.count());
+  const std::string closing =
+      arguments.format == "json" ? report::scan_json(files) : summary_text(files, elapsed.count());
   if (!print(closing)) return kError;
   return exit_code_of(files, arguments.fail_on);
 }

@@ -14,12 +14,12 @@
 namespace tare::format {
 
 enum class PartKind : std::uint8_t {
-  kPickle,           // a pickle stream, maybe with more behind it
-  kTorchScript,      // TorchScript source code
-  kTensorData,       // raw elements that a tensor refers to
-  kPlainText,        // a known record of plain text, with legal content
-  kTensorHeader,     // a validated header without code
-  kUnknown,          // nothing here understands it
+  kPickle,        // a pickle stream, maybe with more behind it
+  kTorchScript,   // TorchScript source code
+  kTensorData,    // raw elements that a tensor refers to
+  kPlainText,     // a known record of plain text, with legal content
+  kTensorHeader,  // a validated header without code
+  kUnknown,       // nothing here understands it
 };
 
 struct Part {

@@ -6,8 +6,8 @@
 namespace tare::format {
 
 void JsonReader::skip_space() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' ||
-                                text_[at_] == '\r')) {
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
     ++at_;
   }
 }
@@ -79,14 +79,28 @@ Result<void> JsonReader::read_escape(std::string& out) {
   switch (c) {
     case '"':
     case '\\':
-    case '/': out += c; return {};
-    case 'b': out += '\b'; return {};
-    case 'f': out += '\f'; return {};
-    case 'n': out += '\n'; return {};
-    case 'r': out += '\r'; return {};
-    case 't': out += '\t'; return {};
-    case 'u': break;
-    default: return error("invalid JSON in the header: an unknown escape");
+    case '/':
+      out += c;
+      return {};
+    case 'b':
+      out += '\b';
+      return {};
+    case 'f':
+      out += '\f';
+      return {};
+    case 'n':
+      out += '\n';
+      return {};
+    case 'r':
+      out += '\r';
+      return {};
+    case 't':
+      out += '\t';
+      return {};
+    case 'u':
+      break;
+    default:
+      return error("invalid JSON in the header: an unknown escape");
   }
   const auto unit = read_hex4();
   if (!unit) return error("invalid JSON in the header: a broken \\u escape");
@@ -110,15 +124,16 @@ Result<std::uint64_t> JsonReader::read_u64() {
   std::uint64_t value = 0;
   while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {
     const auto shifted = checked_mul(value, 10);
-    const auto sum =
-        shifted ? checked_add(*shifted, static_cast<std::uint64_t>(text_[at_] - '0')) : std::nullopt;
+    const auto sum = shifted ? checked_add(*shifted, static_cast<std::uint64_t>(text_[at_] - '0'))
+                             : std::nullopt;
     if (!sum) return error("invalid header: a number above 2^64-1");
     value = *sum;
     ++at_;
   }
   const std::size_t digits = at_ - start;
   if (digits == 0) return error("invalid header: a non-negative integer is expected");
-  if (digits > 1 && text_[start] == '0') return error("invalid header: a number with leading zeros");
+  if (digits > 1 && text_[start] == '0')
+    return error("invalid header: a number with leading zeros");
   if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E')) {
     return error("invalid header: a number that is no integer");
   }

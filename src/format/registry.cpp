@@ -33,10 +33,14 @@ constexpr std::array kSignatures = {
     Signature{"\x93NUMPY"sv, "a NumPy array, which this version does not read"},
     Signature{"\x1f\x8b"sv, "gzip data, which this version does not read"},
     Signature{"BZh"sv, "bzip2 data, which this version does not read"},
-    Signature{"\xFD" "7zXZ\0"sv, "xz data, which this version does not read"},
+    Signature{"\xFD"
+              "7zXZ\0"sv,
+              "xz data, which this version does not read"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
     Signature{"\x28\xB5\x2F\xFD"sv, "zstd data, which this version does not read"},
-    Signature{"\x7F" "ELF"sv, "an ELF program"},
+    Signature{"\x7F"
+              "ELF"sv,
+              "an ELF program"},
     Signature{"PYTORCH1"sv, "a 2018 preview archive of PyTorch, which PyTorch itself refuses"},
     Signature{"PK\x03\x04"sv, "a damaged zip archive: an incomplete download?"},
 };
@@ -48,7 +52,9 @@ bool all_zero(ByteSpan bytes) {
 
 }  // namespace
 
-std::span<const Format* const> formats() { return kFormats; }
+std::span<const Format* const> formats() {
+  return kFormats;
+}
 
 std::vector<const Format*> detect(ByteSpan bytes) {
   std::vector<const Format*> found;

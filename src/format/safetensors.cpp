@@ -97,7 +97,10 @@ Result<void> HeaderReader::read_field(TensorEntry& entry, bool (&seen)[3]) {
   if (!field) return std::unexpected(field.error());
   auto colon = json_.expect(':', "invalid JSON in the header: ':' is expected");
   if (!colon) return colon;
-  const int index = *field == "dtype" ? 0 : *field == "shape" ? 1 : *field == "data_offsets" ? 2 : -1;
+  const int index = *field == "dtype"          ? 0
+                    : *field == "shape"        ? 1
+                    : *field == "data_offsets" ? 2
+                                               : -1;
   if (index < 0) return malformed("refused: a tensor entry has an unknown field");
   if (seen[index]) return malformed("invalid header: a field of a tensor entry occurs twice");
   seen[index] = true;
@@ -132,7 +135,8 @@ Result<std::vector<std::uint64_t>> HeaderReader::read_numbers() {
     if (!number) return std::unexpected(number.error());
     numbers.push_back(*number);
   } while (json_.consume(','));
-  if (auto close = json_.expect(']', "invalid JSON in the header: ',' or ']' is expected"); !close) {
+  if (auto close = json_.expect(']', "invalid JSON in the header: ',' or ']' is expected");
+      !close) {
     return std::unexpected(close.error());
   }
   return numbers;
@@ -144,8 +148,10 @@ Result<void> check_unique(const std::vector<TensorEntry>& tensors) {
   for (const TensorEntry& entry : tensors) names.push_back(entry.name);
   std::ranges::sort(names);
   if (std::ranges::adjacent_find(names) != names.end()) {
-    return fail(ErrorCode::kMalformed, "refused: a tensor name occurs twice; readers differ in "
-                                       "which one they take", 8);
+    return fail(ErrorCode::kMalformed,
+                "refused: a tensor name occurs twice; readers differ in "
+                "which one they take",
+                8);
   }
   return {};
 }
@@ -158,8 +164,10 @@ Result<void> check_layout(std::vector<TensorEntry>& tensors, std::uint64_t data_
   std::uint64_t position = 0;
   for (const TensorEntry& entry : tensors) {
     if (entry.begin != position || entry.end < entry.begin) {
-      return fail(ErrorCode::kMalformed, "invalid offsets: the tensors do not follow each other "
-                                         "without holes or overlap", 8);
+      return fail(ErrorCode::kMalformed,
+                  "invalid offsets: the tensors do not follow each other "
+                  "without holes or overlap",
+                  8);
     }
     const auto count = element_count(entry.shape);
     if (!count) return std::unexpected(count.error());
@@ -171,8 +179,10 @@ Result<void> check_layout(std::vector<TensorEntry>& tensors, std::uint64_t data_
     position = entry.end;
   }
   if (position > data_bytes) {
-    return fail(ErrorCode::kTruncated, "the file is shorter than its header says: an incomplete "
-                                       "download?", data_bytes);
+    return fail(ErrorCode::kTruncated,
+                "the file is shorter than its header says: an incomplete "
+                "download?",
+                data_bytes);
   }
   if (position < data_bytes) {
     return fail(ErrorCode::kMalformed, "there are bytes behind the last tensor", position);
@@ -185,13 +195,27 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";
@@ -218,7 +242,8 @@ Result<void> check_to_save(const std::vector<TensorToSave>& tensors) {
   std::set<std::string_view> names;
   for (const TensorToSave& tensor : tensors) {
     if (tensor.name == kMetadataKey) {
-      return fail(ErrorCode::kInvalidArgument, "a tensor named __metadata__ could not be read back");
+      return fail(ErrorCode::kInvalidArgument,
+                  "a tensor named __metadata__ could not be read back");
     }
     if (!is_utf8(tensor.name)) {
       return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
@@ -306,8 +331,8 @@ Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToS
                         const Metadata& metadata, Overwrite overwrite, const Progress& progress) {
   const auto header = plan_header(tensors, metadata);
   if (!header) return std::unexpected(header.error());
-  auto file = AtomicFile::create(path, overwrite == Overwrite::kYes ? AtomicFile::Replace::kYes
-                                                                   : AtomicFile::Replace::kNo);
+  auto file = AtomicFile::create(
+      path, overwrite == Overwrite::kYes ? AtomicFile::Replace::kYes : AtomicFile::Replace::kNo);
   if (!file) return std::unexpected(file.error());
   Sha256 sha256;
   const auto write = [&](ByteSpan bytes) {

@@ -86,7 +86,8 @@ Result<StorageId> read_storage_id(const Graph& graph, Value persistent) {
   }
   const auto numel = size_value(graph, items[4]);
   const std::string_view module = graph.module_text(items[1]);
-  const bool torch_module = module == "torch" || module == "torch.cuda" || module == "torch.storage";
+  const bool torch_module =
+      module == "torch" || module == "torch.cuda" || module == "torch.storage";
   if (!numel || !torch_module || !is_storage_class(graph.name_text(items[1]))) return unsupported;
   return StorageId{graph.name_text(items[1]), graph.text(items[2]), *numel};
 }
@@ -138,7 +139,8 @@ Result<TorchTensor> read_tensor(const Graph& graph, Value value, const StorageLo
                 : std::nullopt;
     storage_bits = 8;
   }
-  if (!dtype) return fail(ErrorCode::kUnsupported, "an element type that this version does not read");
+  if (!dtype)
+    return fail(ErrorCode::kUnsupported, "an element type that this version does not read");
 
   const auto offset = size_value(graph, arguments[1]);
   auto shape = size_tuple(graph, arguments[2]);

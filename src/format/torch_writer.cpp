@@ -21,10 +21,18 @@ void write_sizes(pickle::Writer& out, const std::vector<std::uint64_t>& sizes) {
   if (sizes.size() > 3) out.op(Op::kMark);
   for (const std::uint64_t size : sizes) out.integer(static_cast<std::int64_t>(size));
   switch (sizes.size()) {
-    case 1: out.op(Op::kTuple1); break;
-    case 2: out.op(Op::kTuple2); break;
-    case 3: out.op(Op::kTuple3); break;
-    default: out.op(Op::kTuple); break;
+    case 1:
+      out.op(Op::kTuple1);
+      break;
+    case 2:
+      out.op(Op::kTuple2);
+      break;
+    case 3:
+      out.op(Op::kTuple3);
+      break;
+    default:
+      out.op(Op::kTuple);
+      break;
   }
   out.put();
 }

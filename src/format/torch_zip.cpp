@@ -35,9 +35,12 @@ NoteKind note_kind(zip::AnomalyKind kind) {
     case zip::AnomalyKind::kSizeOutOfBounds:
     case zip::AnomalyKind::kBadLocalHeader:
     case zip::AnomalyKind::kDirectoryTruncated:
-    case zip::AnomalyKind::kControlInName: return NoteKind::kDamaged;
-    case zip::AnomalyKind::kSuffixBytes: return NoteKind::kTrailing;
-    default: return NoteKind::kAmbiguous;
+    case zip::AnomalyKind::kControlInName:
+      return NoteKind::kDamaged;
+    case zip::AnomalyKind::kSuffixBytes:
+      return NoteKind::kTrailing;
+    default:
+      return NoteKind::kAmbiguous;
   }
 }
 
@@ -105,7 +108,8 @@ Result<TorchArchive> TorchArchive::open(ByteSpan bytes) {
     return fail(ErrorCode::kWrongFormat, "a zip archive without data.pkl: not a torch checkpoint");
   }
   if (torch.ambiguous_.contains(data->name)) {
-    return fail(ErrorCode::kRefused, "the archive has more than one data.pkl", data->central_offset);
+    return fail(ErrorCode::kRefused, "the archive has more than one data.pkl",
+                data->central_offset);
   }
   if (find_entry(torch.archive_, torch.folder_, "constants.pkl") != nullptr) {
     return fail(ErrorCode::kUnsupported, "a TorchScript archive, which this version does not load");
@@ -163,9 +167,9 @@ Result<ByteSpan> TorchArchive::storage(std::string_view key) {
 void TorchArchive::add(ModelContents& contents, Value key, Value value) {
   const Graph& graph = run_.graph;
   if (!graph.is_text(key)) {
-    contents.problems.push_back({pickle::expression(graph, key, 80),
-                                 {ErrorCode::kUnsupported, 0, Error::kNoOffset,
-                                  "the key is no text"}});
+    contents.problems.push_back(
+        {pickle::expression(graph, key, 80),
+         {ErrorCode::kUnsupported, 0, Error::kNoOffset, "the key is no text"}});
     return;
   }
   std::string name(graph.text(key));
@@ -190,11 +194,10 @@ void TorchArchive::add(ModelContents& contents, Value key, Value value) {
 Result<ModelContents> TorchArchive::contents() {
   const Graph& graph = run_.graph;
   ModelContents contents;
-  const bool is_dict =
-      graph.kind(run_.result) == Kind::kDict ||
-      (graph.kind(run_.result) == Kind::kCall &&
-       called_module(graph, run_.result) == "collections" &&
-       called_name(graph, run_.result) == "OrderedDict");
+  const bool is_dict = graph.kind(run_.result) == Kind::kDict ||
+                       (graph.kind(run_.result) == Kind::kCall &&
+                        called_module(graph, run_.result) == "collections" &&
+                        called_name(graph, run_.result) == "OrderedDict");
   for (const auto& event : run_.events) {
     if (event.kind == pickle::EventKind::kImport) {
       contents.imports.push_back(pickle::expression(graph, event.subject));
@@ -228,8 +231,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes) {
 // ---- parts
 
 bool is_digits(std::string_view text) {
-  return !text.empty() &&
-         std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // Records of plain text that torch writes, with what they may contain.
@@ -245,7 +247,9 @@ bool is_known_text(std::string_view name, std::string_view content) {
   return false;
 }
 
-bool looks_like_pickle(ByteSpan bytes) { return kPickle.recognises(bytes); }
+bool looks_like_pickle(ByteSpan bytes) {
+  return kPickle.recognises(bytes);
+}
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -266,7 +270,8 @@ void collect_storage_keys(ByteSpan stream, std::unordered_set<std::string>& keys
 
 class PartLister {
  public:
-  explicit PartLister(const zip::Reader& archive) : archive_(archive), folder_(folder_of(archive)) {}
+  explicit PartLister(const zip::Reader& archive)
+      : archive_(archive), folder_(folder_of(archive)) {}
 
   PartList list();
 
@@ -313,8 +318,7 @@ void PartLister::add_entry(std::size_t index) {
   std::string_view name = entry.name;
   if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
   // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
-  const PartKind kind =
-      name.starts_with("data/") ? PartKind::kTensorData : classify(name, content);
+  const PartKind kind = name.starts_with("data/") ? PartKind::kTensorData : classify(name, content);
   if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
     list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});

@@ -40,7 +40,7 @@ mode_t permitted_mode() {
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace replace) {
-  struct stat existing {};
+  struct stat existing{};
   const bool exists = ::lstat(path.c_str(), &existing) == 0;
   if (exists && S_ISDIR(existing.st_mode)) {
     return fail(ErrorCode::kNotAFile, "the output is a directory");
@@ -57,7 +57,8 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace
   file.temporary_ = name;
   file.path_ = path;
   file.replace_ = replace;
-  const mode_t mode = exists && S_ISREG(existing.st_mode) ? existing.st_mode & 07777 : permitted_mode();
+  const mode_t mode =
+      exists && S_ISREG(existing.st_mode) ? existing.st_mode & 07777 : permitted_mode();
   if (::fchmod(file.fd_.get(), mode) != 0) {
     return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
   }
@@ -102,8 +103,8 @@ Result<void> AtomicFile::commit() {
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
       return std::unexpected(system_error(errno, "cannot move the output to its name"));
     }
-  } else if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
-                         RENAME_NOREPLACE) != 0) {
+  } else if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) !=
+             0) {
     // Some file systems know no RENAME_NOREPLACE; link() refuses an existing name as well.
     if (errno != EINVAL) {
       return std::unexpected(system_error(errno, "cannot move the output to its name"));

@@ -6,22 +6,38 @@ namespace tare {
 
 const char* error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kNoPermission: return "no_permission";
-    case ErrorCode::kNotAFile: return "not_a_file";
-    case ErrorCode::kEmpty: return "empty";
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kNoSpace: return "no_space";
-    case ErrorCode::kExists: return "exists";
-    case ErrorCode::kTruncated: return "truncated";
-    case ErrorCode::kMalformed: return "malformed";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kLimit: return "limit";
-    case ErrorCode::kOverflow: return "overflow";
-    case ErrorCode::kWrongFormat: return "wrong_format";
-    case ErrorCode::kRefused: return "refused";
-    case ErrorCode::kMismatch: return "mismatch";
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
+    case ErrorCode::kNotFound:
+      return "not_found";
+    case ErrorCode::kNoPermission:
+      return "no_permission";
+    case ErrorCode::kNotAFile:
+      return "not_a_file";
+    case ErrorCode::kEmpty:
+      return "empty";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kNoSpace:
+      return "no_space";
+    case ErrorCode::kExists:
+      return "exists";
+    case ErrorCode::kTruncated:
+      return "truncated";
+    case ErrorCode::kMalformed:
+      return "malformed";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kLimit:
+      return "limit";
+    case ErrorCode::kOverflow:
+      return "overflow";
+    case ErrorCode::kWrongFormat:
+      return "wrong_format";
+    case ErrorCode::kRefused:
+      return "refused";
+    case ErrorCode::kMismatch:
+      return "mismatch";
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
   }
   return "unknown";
 }
@@ -30,17 +46,28 @@ Error system_error(int err, const char* what) {
   ErrorCode code = ErrorCode::kIo;
   switch (err) {
     case ENOENT:
-    case ENOTDIR: code = ErrorCode::kNotFound; break;
+    case ENOTDIR:
+      code = ErrorCode::kNotFound;
+      break;
     case EACCES:
     case EPERM:
-    case EROFS: code = ErrorCode::kNoPermission; break;
+    case EROFS:
+      code = ErrorCode::kNoPermission;
+      break;
     case EISDIR:
-    case ENXIO: code = ErrorCode::kNotAFile; break;
+    case ENXIO:
+      code = ErrorCode::kNotAFile;
+      break;
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: code = ErrorCode::kNoSpace; break;
-    case EEXIST: code = ErrorCode::kExists; break;
-    default: break;
+    case EFBIG:
+      code = ErrorCode::kNoSpace;
+      break;
+    case EEXIST:
+      code = ErrorCode::kExists;
+      break;
+    default:
+      break;
   }
   return Error{code, err, Error::kNoOffset, what};
 }

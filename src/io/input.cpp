@@ -22,7 +22,7 @@ struct OpenFile {
 Result<OpenFile> open_regular(const std::filesystem::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return std::unexpected(system_error(errno, "cannot open"));
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return std::unexpected(system_error(errno, "cannot stat"));
   if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kNotAFile, "is a directory");
   if (!S_ISREG(status.st_mode)) {
@@ -84,7 +84,9 @@ Input& Input::operator=(Input&& other) noexcept {
   return *this;
 }
 
-Input::~Input() { release(); }
+Input::~Input() {
+  release();
+}
 
 void Input::release() {
   if (mapped_) {

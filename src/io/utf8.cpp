@@ -42,7 +42,9 @@ std::size_t ascii_prefix(std::string_view text) {
 
 }  // namespace
 
-bool is_ascii(std::string_view text) { return ascii_prefix(text) == text.size(); }
+bool is_ascii(std::string_view text) {
+  return ascii_prefix(text) == text.size();
+}
 
 bool is_utf8(std::string_view text, bool surrogates) {
   for (;;) {

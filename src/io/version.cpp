@@ -2,6 +2,8 @@
 
 namespace tare {
 
-const char* version() { return TARE_VERSION; }
+const char* version() {
+  return TARE_VERSION;
+}
 
 }  // namespace tare

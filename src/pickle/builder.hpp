@@ -55,8 +55,8 @@ class Builder {
   Value container(Kind kind) { return add({kind, 0, 0, 0, 0}); }
 
   // A value whose nature only the loader knows: a record of up to four fields.
-  Value opaque(Kind kind, Op op, std::uint64_t offset, Value a, Value b = none(),
-               Value c = none(), Value d = none()) {
+  Value opaque(Kind kind, Op op, std::uint64_t offset, Value a, Value b = none(), Value c = none(),
+               Value d = none()) {
     const auto record = static_cast<std::uint32_t>(graph_.edges_.size());
     const Value fields[] = {Value::from_bits(0), Value::from_bits(0), a, b, c, d};
     graph_.edges_.insert(graph_.edges_.end(), std::begin(fields), std::end(fields));
@@ -72,8 +72,8 @@ class Builder {
       // Containers keep first chunk, last chunk and length in the node itself.
       std::uint32_t first = node.low;
       auto last = static_cast<std::uint32_t>(node.payload);
-      const std::uint64_t length = (node.payload >> 32) +
-                                   (kind == UpdateKind::kSetItems ? count / 2 : count);
+      const std::uint64_t length =
+          (node.payload >> 32) + (kind == UpdateKind::kSetItems ? count / 2 : count);
       link_chunk(first, last, kind, items, count);
       node.low = first;
       node.payload = length << 32 | last;

@@ -68,7 +68,9 @@ void ExpressionWriter::write_text(Value value) {
   const std::size_t room = max_length_ > out_.size() ? max_length_ - out_.size() : 1;
   const std::string_view text = graph_.text(value);
   switch (graph_.kind(value)) {
-    case Kind::kBytes: append_python_bytes(out_, text, room); break;
+    case Kind::kBytes:
+      append_python_bytes(out_, text, room);
+      break;
     case Kind::kByteArray:
       out_ += "bytearray(";
       append_python_bytes(out_, text, room);
@@ -83,23 +85,35 @@ void ExpressionWriter::write_text(Value value) {
         out_ += ", 'little', signed=True)";
       }
       break;
-    default: append_python_string(out_, text, room); break;
+    default:
+      append_python_string(out_, text, room);
+      break;
   }
 }
 
 void ExpressionWriter::expand(Value value) {
   switch (graph_.kind(value)) {
-    case Kind::kNone: out_ += "None"; return;
-    case Kind::kBool: out_ += graph_.boolean(value) ? "True" : "False"; return;
-    case Kind::kInt: out_ += std::to_string(graph_.integer(value)); return;
-    case Kind::kFloat: append_python_float(out_, graph_.real(value)); return;
+    case Kind::kNone:
+      out_ += "None";
+      return;
+    case Kind::kBool:
+      out_ += graph_.boolean(value) ? "True" : "False";
+      return;
+    case Kind::kInt:
+      out_ += std::to_string(graph_.integer(value));
+      return;
+    case Kind::kFloat:
+      append_python_float(out_, graph_.real(value));
+      return;
     case Kind::kBigInt:
     case Kind::kString:
     case Kind::kPy2String:
     case Kind::kBytes:
-    case Kind::kByteArray: write_text(value); return;
+    case Kind::kByteArray:
+      write_text(value);
+      return;
     case Kind::kTuple:
-    case Kind::kList: 
+    case Kind::kList:
     case Kind::kDict:
     case Kind::kSet:
     case Kind::kFrozenSet:
@@ -107,7 +121,8 @@ void ExpressionWriter::expand(Value value) {
     case Kind::kCall:
     case Kind::kPersistent:
     case Kind::kExtension:
-    case Kind::kBuffer: break;
+    case Kind::kBuffer:
+      break;
   }
   if (!open_.insert(value.bits()).second) {
     out_ += "...";
@@ -124,13 +139,21 @@ void ExpressionWriter::expand(Value value) {
       then(items.size() == 1 ? ",)" : ")");
       break;
     }
-    case Kind::kList: expand_items("[", "]", value); break;
-    case Kind::kDict: expand_items("{", "}", value); break;
+    case Kind::kList:
+      expand_items("[", "]", value);
+      break;
+    case Kind::kDict:
+      expand_items("{", "}", value);
+      break;
     case Kind::kSet:
       graph_.length(value) == 0 ? then("set()") : expand_items("{", "}", value);
       break;
-    case Kind::kFrozenSet: expand_items("frozenset([", "])", value); break;
-    default: expand_opaque(value); break;
+    case Kind::kFrozenSet:
+      expand_items("frozenset([", "])", value);
+      break;
+    default:
+      expand_opaque(value);
+      break;
   }
   pending_.push_back({{}, value, true});
 }
@@ -210,7 +233,9 @@ void ExpressionWriter::expand_opaque(Value value) {
       then(graph_.extension_code(value));
       then("]");
       break;
-    default: then("next(buffers)"); break;
+    default:
+      then("next(buffers)");
+      break;
   }
 }
 
@@ -243,7 +268,8 @@ std::string statement(const Graph& graph, const Event& event, std::size_t max_le
     case EventKind::kCall:
     case EventKind::kPersistentLoad:
     case EventKind::kExtension:
-    case EventKind::kBuffer: return subject;
+    case EventKind::kBuffer:
+      return subject;
   }
   return subject;
 }

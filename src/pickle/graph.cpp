@@ -8,7 +8,8 @@ namespace tare::pickle {
 std::string_view op_name(Op op) {
   switch (op) {
 #define TARE_OPCODE(identifier, name, ...) \
-  case Op::identifier: return name;
+  case Op::identifier:                     \
+    return name;
 #include "tare/pickle_opcodes.def"
 #undef TARE_OPCODE
   }
@@ -17,53 +18,80 @@ std::string_view op_name(Op op) {
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
-    case Kind::kNone: return "None";
-    case Kind::kBool: return "bool";
+    case Kind::kNone:
+      return "None";
+    case Kind::kBool:
+      return "bool";
     case Kind::kInt:
-    case Kind::kBigInt: return "int";
-    case Kind::kFloat: return "float";
+    case Kind::kBigInt:
+      return "int";
+    case Kind::kFloat:
+      return "float";
     case Kind::kString:
-    case Kind::kPy2String: return "str";
-    case Kind::kBytes: return "bytes";
-    case Kind::kByteArray: return "bytearray";
-    case Kind::kTuple: return "tuple";
-    case Kind::kList: return "list";
-    case Kind::kDict: return "dict";
-    case Kind::kSet: return "set";
-    case Kind::kFrozenSet: return "frozenset";
-    case Kind::kGlobal: return "global";
-    case Kind::kCall: return "object";
-    case Kind::kPersistent: return "persistent object";
-    case Kind::kExtension: return "extension object";
-    case Kind::kBuffer: return "buffer";
+    case Kind::kPy2String:
+      return "str";
+    case Kind::kBytes:
+      return "bytes";
+    case Kind::kByteArray:
+      return "bytearray";
+    case Kind::kTuple:
+      return "tuple";
+    case Kind::kList:
+      return "list";
+    case Kind::kDict:
+      return "dict";
+    case Kind::kSet:
+      return "set";
+    case Kind::kFrozenSet:
+      return "frozenset";
+    case Kind::kGlobal:
+      return "global";
+    case Kind::kCall:
+      return "object";
+    case Kind::kPersistent:
+      return "persistent object";
+    case Kind::kExtension:
+      return "extension object";
+    case Kind::kBuffer:
+      return "buffer";
   }
   return "?";
 }
 
 const char* oddity_text(OddityKind kind) {
   switch (kind) {
-    case OddityKind::kNumberText: return "a number is written in a way that no pickler writes";
+    case OddityKind::kNumberText:
+      return "a number is written in a way that no pickler writes";
     case OddityKind::kNulInLine:
       return "a NUL inside a line: the C unpickler stops there, the Python one fails";
     case OddityKind::kNonAsciiString:
       return "a Python 2 string that is not ASCII: what it means depends on the loader";
-    case OddityKind::kFrameOverlap: return "a frame begins inside another one";
-    case OddityKind::kFrameCrossed: return "an argument reaches past the end of its frame";
+    case OddityKind::kFrameOverlap:
+      return "a frame begins inside another one";
+    case OddityKind::kFrameCrossed:
+      return "an argument reaches past the end of its frame";
     case OddityKind::kFrameTooLong:
       return "a frame is longer than the input: the C unpickler fails, the Python one goes on";
-    case OddityKind::kProtocolLate: return "PROTO stands in the middle of the stream";
-    case OddityKind::kMemoOverwritten: return "a memo slot is written twice";
-    case OddityKind::kMemoSparse: return "a memo index that no pickler would reach";
+    case OddityKind::kProtocolLate:
+      return "PROTO stands in the middle of the stream";
+    case OddityKind::kMemoOverwritten:
+      return "a memo slot is written twice";
+    case OddityKind::kMemoSparse:
+      return "a memo index that no pickler would reach";
     case OddityKind::kPickleCut:
       return "the last line has no end: the C unpickler fails, the Python one goes on";
     case OddityKind::kArgumentsNoTuple:
       return "call arguments that are no tuple: the C unpickler fails, Python ones go on";
-    case OddityKind::kComputedName: return "the name to import is computed by the stream";
+    case OddityKind::kComputedName:
+      return "the name to import is computed by the stream";
     case OddityKind::kExtensionUnknown:
       return "an extension code: what it stands for depends on the loading program";
-    case OddityKind::kSelfRegistered: return "an extension code that the stream itself registers";
-    case OddityKind::kOutOfBand: return "data from outside the stream is used";
-    case OddityKind::kStateOnLiteral: return "state is given to a plain value";
+    case OddityKind::kSelfRegistered:
+      return "an extension code that the stream itself registers";
+    case OddityKind::kOutOfBand:
+      return "data from outside the stream is used";
+    case OddityKind::kStateOnLiteral:
+      return "state is given to a plain value";
   }
   return "";
 }
@@ -82,9 +110,12 @@ Update UpdateRange::Iterator::operator*() const {
 
 Kind Graph::kind(Value value) const {
   switch (value.bits() & kTagMask) {
-    case kTagNode: return node(value).kind;
-    case kTagInt: return Kind::kInt;
-    default: break;
+    case kTagNode:
+      return node(value).kind;
+    case kTagInt:
+      return Kind::kInt;
+    default:
+      break;
   }
   if (value == kNone) return Kind::kNone;
   return value == kEmptyTuple ? Kind::kTuple : Kind::kBool;
@@ -95,7 +126,9 @@ std::int64_t Graph::integer(Value value) const {
   return static_cast<std::int64_t>(node(value).payload);
 }
 
-double Graph::real(Value value) const { return std::bit_cast<double>(node(value).payload); }
+double Graph::real(Value value) const {
+  return std::bit_cast<double>(node(value).payload);
+}
 
 std::string_view Graph::text(Value value) const {
   const Node& text_node = node(value);
@@ -105,7 +138,9 @@ std::string_view Graph::text(Value value) const {
   return source.substr(text_node.payload, length);
 }
 
-bool Graph::is_decimal_text(Value value) const { return (node(value).flag & kDecimal) != 0; }
+bool Graph::is_decimal_text(Value value) const {
+  return (node(value).flag & kDecimal) != 0;
+}
 
 std::span<const Value> Graph::tuple_items(Value value) const {
   if (value == kEmptyTuple) return {};
@@ -121,20 +156,29 @@ UpdateRange Graph::updates(Value value) const {
     case Kind::kDict:
     case Kind::kSet:
     case Kind::kFrozenSet:
-    case Kind::kByteArray: return {this, object.kind == Kind::kByteArray ? 0 : object.low};
+    case Kind::kByteArray:
+      return {this, object.kind == Kind::kByteArray ? 0 : object.low};
     case Kind::kGlobal:
     case Kind::kCall:
     case Kind::kPersistent:
     case Kind::kExtension:
-    case Kind::kBuffer: return {this, edges_[object.low].bits()};
-    default: return {this, 0};
+    case Kind::kBuffer:
+      return {this, edges_[object.low].bits()};
+    default:
+      return {this, 0};
   }
 }
 
-std::uint64_t Graph::length(Value value) const { return node(value).payload >> 32; }
+std::uint64_t Graph::length(Value value) const {
+  return node(value).payload >> 32;
+}
 
-Op Graph::made_by(Value value) const { return static_cast<Op>(node(value).flag); }
+Op Graph::made_by(Value value) const {
+  return static_cast<Op>(node(value).flag);
+}
 
-std::uint64_t Graph::made_at(Value value) const { return node(value).payload; }
+std::uint64_t Graph::made_at(Value value) const {
+  return node(value).payload;
+}
 
 }  // namespace tare::pickle

@@ -21,7 +21,9 @@ constexpr std::uint8_t kHighestProtocol = 5;
 
 // Kinds whose nature is fully known: nothing but a plain value, so that what cannot be done with
 // such a value fails in every unpickler.
-bool is_plain(Kind kind) { return kind < Kind::kGlobal; }
+bool is_plain(Kind kind) {
+  return kind < Kind::kGlobal;
+}
 
 bool is_iterable(Kind kind) {
   switch (kind) {
@@ -29,8 +31,10 @@ bool is_iterable(Kind kind) {
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kBigInt:
-    case Kind::kFloat: return false;
-    default: return true;
+    case Kind::kFloat:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -215,36 +219,63 @@ bool Machine::step(Op op) {
       const auto index = cursor_.read<std::uint32_t>();
       return index ? put(*index) : cut();
     }
-    case Op::kMemoize: return put(memo_.size());
-    case Op::kMark: marks_.push_back(stack_.size()); return true;
-    case Op::kNone: return push(Builder::none());
-    case Op::kNewTrue: return push(Builder::boolean(true));
-    case Op::kNewFalse: return push(Builder::boolean(false));
-    case Op::kEmptyTuple: return push(Builder::empty_tuple());
-    case Op::kEmptyList: return push(build_.container(Kind::kList));
-    case Op::kEmptyDict: return push(build_.container(Kind::kDict));
-    case Op::kEmptySet: return push(build_.container(Kind::kSet));
-    case Op::kShortBinUnicode: return push_counted(Kind::kString, 1);
-    case Op::kBinUnicode: return push_counted(Kind::kString, 4);
-    case Op::kBinUnicode8: return push_counted(Kind::kString, 8);
-    case Op::kShortBinString: return push_counted(Kind::kPy2String, 1);
-    case Op::kBinString: return push_counted(Kind::kPy2String, 4);
-    case Op::kShortBinBytes: return push_counted(Kind::kBytes, 1);
-    case Op::kBinBytes: return push_counted(Kind::kBytes, 4);
-    case Op::kBinBytes8: return push_counted(Kind::kBytes, 8);
-    case Op::kByteArray8: return push_counted(Kind::kByteArray, 8);
-    case Op::kLong1: return push_long(1);
-    case Op::kLong4: return push_long(4);
-    case Op::kTuple1: return make_tuple(1);
-    case Op::kTuple2: return make_tuple(2);
-    case Op::kTuple3: return make_tuple(3);
+    case Op::kMemoize:
+      return put(memo_.size());
+    case Op::kMark:
+      marks_.push_back(stack_.size());
+      return true;
+    case Op::kNone:
+      return push(Builder::none());
+    case Op::kNewTrue:
+      return push(Builder::boolean(true));
+    case Op::kNewFalse:
+      return push(Builder::boolean(false));
+    case Op::kEmptyTuple:
+      return push(Builder::empty_tuple());
+    case Op::kEmptyList:
+      return push(build_.container(Kind::kList));
+    case Op::kEmptyDict:
+      return push(build_.container(Kind::kDict));
+    case Op::kEmptySet:
+      return push(build_.container(Kind::kSet));
+    case Op::kShortBinUnicode:
+      return push_counted(Kind::kString, 1);
+    case Op::kBinUnicode:
+      return push_counted(Kind::kString, 4);
+    case Op::kBinUnicode8:
+      return push_counted(Kind::kString, 8);
+    case Op::kShortBinString:
+      return push_counted(Kind::kPy2String, 1);
+    case Op::kBinString:
+      return push_counted(Kind::kPy2String, 4);
+    case Op::kShortBinBytes:
+      return push_counted(Kind::kBytes, 1);
+    case Op::kBinBytes:
+      return push_counted(Kind::kBytes, 4);
+    case Op::kBinBytes8:
+      return push_counted(Kind::kBytes, 8);
+    case Op::kByteArray8:
+      return push_counted(Kind::kByteArray, 8);
+    case Op::kLong1:
+      return push_long(1);
+    case Op::kLong4:
+      return push_long(4);
+    case Op::kTuple1:
+      return make_tuple(1);
+    case Op::kTuple2:
+      return make_tuple(2);
+    case Op::kTuple3:
+      return make_tuple(3);
     case Op::kTuple: {
       const auto start = close_mark();
       return start && push(take_tuple(*start));
     }
-    case Op::kList: return make_container(Kind::kList);
-    case Op::kDict: return make_container(Kind::kDict);
-    case Op::kFrozenSet: return make_container(Kind::kFrozenSet);
+    case Op::kList:
+      return make_container(Kind::kList);
+    case Op::kDict:
+      return make_container(Kind::kDict);
+    case Op::kFrozenSet:
+      return make_container(Kind::kFrozenSet);
     case Op::kAppend:
       return reachable() < 2 ? underflow() : append(stack_.size() - 1);
     case Op::kAppends: {
@@ -261,44 +292,70 @@ bool Machine::step(Op op) {
       const auto start = close_mark();
       return start && add_items(*start);
     }
-    case Op::kPop: return pop_one();
-    case Op::kDup: return dup();
+    case Op::kPop:
+      return pop_one();
+    case Op::kDup:
+      return dup();
     case Op::kPopMark: {
       const auto start = close_mark();
       if (!start) return false;
       stack_.resize(*start);
       return true;
     }
-    case Op::kGlobal: return global();
-    case Op::kStackGlobal: return stack_global();
-    case Op::kReduce: return reduce();
-    case Op::kBuild: return build();
-    case Op::kInst: return inst();
-    case Op::kObj: return obj();
-    case Op::kNewObj: return new_obj(false);
-    case Op::kNewObjEx: return new_obj(true);
-    case Op::kBinPersId: return persistent(false);
-    case Op::kPersId: return persistent(true);
-    case Op::kProto: return proto();
-    case Op::kFrame: return frame();
-    case Op::kStop: return stop();
-    case Op::kInt: return push_integer_line(false);
-    case Op::kLong: return push_integer_line(true);
-    case Op::kFloat: return push_float_line();
-    case Op::kString: return push_string_line();
-    case Op::kUnicode: return push_unicode_line();
-    case Op::kGet: return memo_line(false);
-    case Op::kPut: return memo_line(true);
-    case Op::kExt1: return extension(1);
-    case Op::kExt2: return extension(2);
-    case Op::kExt4: return extension(4);
+    case Op::kGlobal:
+      return global();
+    case Op::kStackGlobal:
+      return stack_global();
+    case Op::kReduce:
+      return reduce();
+    case Op::kBuild:
+      return build();
+    case Op::kInst:
+      return inst();
+    case Op::kObj:
+      return obj();
+    case Op::kNewObj:
+      return new_obj(false);
+    case Op::kNewObjEx:
+      return new_obj(true);
+    case Op::kBinPersId:
+      return persistent(false);
+    case Op::kPersId:
+      return persistent(true);
+    case Op::kProto:
+      return proto();
+    case Op::kFrame:
+      return frame();
+    case Op::kStop:
+      return stop();
+    case Op::kInt:
+      return push_integer_line(false);
+    case Op::kLong:
+      return push_integer_line(true);
+    case Op::kFloat:
+      return push_float_line();
+    case Op::kString:
+      return push_string_line();
+    case Op::kUnicode:
+      return push_unicode_line();
+    case Op::kGet:
+      return memo_line(false);
+    case Op::kPut:
+      return memo_line(true);
+    case Op::kExt1:
+      return extension(1);
+    case Op::kExt2:
+      return extension(2);
+    case Op::kExt4:
+      return extension(4);
     case Op::kNextBuffer: {
       odd(OddityKind::kOutOfBand);
       const Value buffer = build_.opaque(Kind::kBuffer, op, at_, Builder::none());
       event(EventKind::kBuffer, buffer);
       return push(buffer);
     }
-    case Op::kReadonlyBuffer: return readonly_buffer();
+    case Op::kReadonlyBuffer:
+      return readonly_buffer();
   }
   return break_at(at_, "a byte that is no opcode");
 }
@@ -307,9 +364,12 @@ bool Machine::step(Op op) {
 
 std::optional<std::uint64_t> Machine::length_prefix(unsigned width) {
   switch (width) {
-    case 1: return cursor_.read<std::uint8_t>();
-    case 4: return cursor_.read<std::uint32_t>();
-    default: return cursor_.read<std::uint64_t>();
+    case 1:
+      return cursor_.read<std::uint8_t>();
+    case 4:
+      return cursor_.read<std::uint32_t>();
+    default:
+      return cursor_.read<std::uint64_t>();
   }
 }
 
@@ -377,8 +437,8 @@ bool Machine::push_integer_line(bool is_long) {
   if (!number->canonical) odd(OddityKind::kNumberText);
   if (number->fits) return push(build_.integer(number->value));
   const auto digits = as_bytes(number->digits);
-  return push(build_.decimal(static_cast<std::uint64_t>(digits.data() - stream_.data()),
-                             digits.size()));
+  return push(
+      build_.decimal(static_cast<std::uint64_t>(digits.data() - stream_.data()), digits.size()));
 }
 
 bool Machine::push_float_line() {
@@ -474,7 +534,9 @@ bool Machine::pop_one() {
   return true;
 }
 
-bool Machine::dup() { return reachable() == 0 ? underflow() : push(stack_.back()); }
+bool Machine::dup() {
+  return reachable() == 0 ? underflow() : push(stack_.back());
+}
 
 bool Machine::make_tuple(std::size_t count) {
   if (reachable() < count) return underflow();
@@ -643,8 +705,7 @@ bool Machine::stack_global() {
 
 bool Machine::call(Value callable, Value arguments, Value keywords) {
   if (is_plain(run_.graph.kind(callable))) return break_at(at_, "a plain value is called");
-  const Value result =
-      build_.opaque(Kind::kCall, op_, at_, callable, arguments, keywords);
+  const Value result = build_.opaque(Kind::kCall, op_, at_, callable, arguments, keywords);
   event(EventKind::kCall, result);
   note_registration(callable, arguments);
   return push(result);
@@ -750,9 +811,15 @@ bool Machine::persistent(bool as_line) {
 bool Machine::extension(unsigned width) {
   std::optional<std::int64_t> code;
   switch (width) {
-    case 1: code = cursor_.read<std::uint8_t>(); break;
-    case 2: code = cursor_.read<std::uint16_t>(); break;
-    default: code = cursor_.read<std::int32_t>(); break;
+    case 1:
+      code = cursor_.read<std::uint8_t>();
+      break;
+    case 2:
+      code = cursor_.read<std::uint16_t>();
+      break;
+    default:
+      code = cursor_.read<std::int32_t>();
+      break;
   }
   if (!code) return cut();
   if (*code <= 0) return break_at(at_, "an extension code below 1");

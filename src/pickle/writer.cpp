@@ -27,8 +27,8 @@ Writer& Writer::integer(std::int64_t value) {
     op(Op::kBinInt).little_endian(bits, 4);
   } else {
     unsigned width = 8;  // two's complement, as short as the sign allows
-    while (width > 1 && (value >> (8 * (width - 1) - 1) == 0 ||
-                         value >> (8 * (width - 1) - 1) == -1)) {
+    while (width > 1 &&
+           (value >> (8 * (width - 1) - 1) == 0 || value >> (8 * (width - 1) - 1) == -1)) {
       --width;
     }
     op(Op::kLong1);

@@ -11,10 +11,14 @@ namespace {
 
 const char* colour_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kSafe: return "\x1b[32m";
-    case Verdict::kSuspicious: return "\x1b[33m";
-    case Verdict::kUnreadable: return "\x1b[35m";
-    case Verdict::kDangerous: return "\x1b[1;31m";
+    case Verdict::kSafe:
+      return "\x1b[32m";
+    case Verdict::kSuspicious:
+      return "\x1b[33m";
+    case Verdict::kUnreadable:
+      return "\x1b[35m";
+    case Verdict::kDangerous:
+      return "\x1b[1;31m";
   }
   return "";
 }
@@ -79,9 +83,9 @@ std::string error_text(const Error& error) {
 }
 
 std::string scan_text(std::string_view path, const ScanReport& report, Colour colour) {
-  std::string out = fmt::format("{}: {}  ({}, {}", printable(path),
-                                verdict_text(report.verdict, colour),
-                                fmt::join(report.formats, " + "), human_bytes(report.size));
+  std::string out =
+      fmt::format("{}: {}  ({}, {}", printable(path), verdict_text(report.verdict, colour),
+                  fmt::join(report.formats, " + "), human_bytes(report.size));
   if (report.tensor_bytes > 0) {
     out += fmt::format(", of which tensor data {}", human_bytes(report.tensor_bytes));
   }

@@ -81,9 +81,9 @@ std::expected<Outcome, std::string> run_process(const std::vector<std::string>& 
 
   const auto start = Clock::now();
   pid_t child = 0;
-  const int error = ::posix_spawnp(&child, arguments.front().c_str(), &actions.files,
-                                   &actions.attributes, c_strings(arguments).data(),
-                                   c_strings(environment).data());
+  const int error =
+      ::posix_spawnp(&child, arguments.front().c_str(), &actions.files, &actions.attributes,
+                     c_strings(arguments).data(), c_strings(environment).data());
   if (error != 0) {
     return std::unexpected("cannot start " + arguments.front() + ": " + std::strerror(error));
   }

@@ -69,8 +69,8 @@ std::filesystem::path Sandbox::outside(const std::filesystem::path& path) const 
 
 std::vector<std::string> Sandbox::wrap(const Command& command) const {
   if (kind_ == Kind::kContainer) return command.arguments;
-  std::vector<std::string> out = {"bwrap",      "--unshare-all", "--die-with-parent",
-                                  "--new-session", "--cap-drop", "ALL"};
+  std::vector<std::string> out = {"bwrap",         "--unshare-all", "--die-with-parent",
+                                  "--new-session", "--cap-drop",    "ALL"};
   add_system_directory(out, "/usr");
   for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64"}) {
     add_system_directory(out, path);

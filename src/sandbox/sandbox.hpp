@@ -15,17 +15,17 @@
 namespace tare::sandbox {
 
 struct Command {
-  std::vector<std::string> arguments;             // the program first
-  std::vector<std::filesystem::path> readable;    // beyond the system: seen read-only, same path
+  std::vector<std::string> arguments;           // the program first
+  std::vector<std::filesystem::path> readable;  // beyond the system: seen read-only, same path
   std::chrono::seconds timeout{60};
 };
 
 struct Outcome {
-  int exit_code = -1;      // 128 + signal if it was killed
+  int exit_code = -1;  // 128 + signal if it was killed
   bool timed_out = false;
-  std::string output;      // stdout and stderr, the first 64 KiB of it
+  std::string output;  // stdout and stderr, the first 64 KiB of it
   double seconds = 0;
-  long peak_rss_kib = 0;   // of the largest process; includes the sandbox's own
+  long peak_rss_kib = 0;  // of the largest process; includes the sandbox's own
 };
 
 class Sandbox {

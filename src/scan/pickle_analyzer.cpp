@@ -109,8 +109,12 @@ void StreamAnalyzer::analyze() {
   }
   for (const Event& event : run_.events) {
     switch (event.kind) {
-      case EventKind::kImport: analyze_import(event); break;
-      case EventKind::kCall: analyze_call(event); break;
+      case EventKind::kImport:
+        analyze_import(event);
+        break;
+      case EventKind::kCall:
+        analyze_call(event);
+        break;
       case EventKind::kBuild:
         if (!scan_policy::is_allowed_state(graph_, event.subject, event.argument)) {
           add(scan_rules::kPickleState, event, "the state is not one that is known to be harmless");

@@ -33,7 +33,9 @@ bool is_size(const Graph& graph, Value value) {
   return graph.kind(value) == Kind::kInt && graph.integer(value) >= 0;
 }
 
-bool is_bool(const Graph& graph, Value value) { return graph.kind(value) == Kind::kBool; }
+bool is_bool(const Graph& graph, Value value) {
+  return graph.kind(value) == Kind::kBool;
+}
 
 bool is_call_to(const Graph& graph, Value value, std::string_view module, std::string_view name) {
   return graph.kind(value) == Kind::kCall && format::called_module(graph, value) == module &&
@@ -67,7 +69,9 @@ bool is_torch_dtype(const Graph& graph, Value value) {
 
 using Arguments = std::span<const Value>;
 
-bool shape_nothing(const Graph&, Arguments arguments) { return arguments.empty(); }
+bool shape_nothing(const Graph&, Arguments arguments) {
+  return arguments.empty();
+}
 
 bool shape_tensor_v1(const Graph& graph, Arguments a) {
   return a.size() == 4 && is_storage(graph, a[0]) && is_size(graph, a[1]) &&
@@ -132,8 +136,10 @@ bool is_plain_key(const Graph& graph, Value key) {
     case Kind::kFloat:
     case Kind::kString:
     case Kind::kPy2String:
-    case Kind::kBytes: return true;
-    default: return false;
+    case Kind::kBytes:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -147,14 +153,22 @@ bool covers(std::string_view listed, std::string_view module) {
 
 const char* category_text(Category category) {
   switch (category) {
-    case Category::kCodeExecution: return "runs code";
-    case Category::kImport: return "imports or reaches modules";
-    case Category::kFile: return "reaches files";
-    case Category::kNetwork: return "reaches the network";
-    case Category::kLibrary: return "loads native code";
-    case Category::kDeserialization: return "loads another program";
-    case Category::kAttribute: return "reaches attributes by name, and through them anything";
-    case Category::kProcess: return "starts programs";
+    case Category::kCodeExecution:
+      return "runs code";
+    case Category::kImport:
+      return "imports or reaches modules";
+    case Category::kFile:
+      return "reaches files";
+    case Category::kNetwork:
+      return "reaches the network";
+    case Category::kLibrary:
+      return "loads native code";
+    case Category::kDeserialization:
+      return "loads another program";
+    case Category::kAttribute:
+      return "reaches attributes by name, and through them anything";
+    case Category::kProcess:
+      return "starts programs";
   }
   return "";
 }
@@ -186,8 +200,7 @@ bool is_allowed_call(const Graph& graph, Value call) {
       find_allowed_call(format::called_module(graph, call), format::called_name(graph, call));
   if (entry == nullptr || graph.made_by(call) != pickle::Op::kReduce) return false;
   const Value arguments = graph.arguments(call);
-  return graph.kind(arguments) == Kind::kTuple &&
-         entry->shape(graph, graph.tuple_items(arguments));
+  return graph.kind(arguments) == Kind::kTuple && entry->shape(graph, graph.tuple_items(arguments));
 }
 
 // state_dict() sets the attribute _metadata of its OrderedDict, and nothing else.

@@ -1,9 +1,9 @@
 // What a pickle may import and call.
 //
-// The policy is an allow-list of exact (module, name) pairs with *how* each may be used: named only,
-// or called with arguments of a given shape. Everything else is at least suspicious. The list of
-// gadgets only raises what is not allowed to dangerous and says why: without it nothing would become
-// safe (a test removes it).
+// The policy is an allow-list of exact (module, name) pairs with *how* each may be used: named
+// only, or called with arguments of a given shape. Everything else is at least suspicious. The list
+// of gadgets only raises what is not allowed to dangerous and says why: without it nothing would
+// become safe (a test removes it).
 #pragma once
 
 #include <optional>

@@ -30,14 +30,20 @@ namespace scan_rules {
 
 }  // namespace scan_rules
 
-std::span<const Rule> rules() { return kRules; }
+std::span<const Rule> rules() {
+  return kRules;
+}
 
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kSafe: return "safe";
-    case Verdict::kSuspicious: return "suspicious";
-    case Verdict::kUnreadable: return "unreadable";
-    case Verdict::kDangerous: return "dangerous";
+    case Verdict::kSafe:
+      return "safe";
+    case Verdict::kSuspicious:
+      return "suspicious";
+    case Verdict::kUnreadable:
+      return "unreadable";
+    case Verdict::kDangerous:
+      return "dangerous";
   }
   return "unreadable";
 }

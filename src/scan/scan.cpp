@@ -12,11 +12,16 @@ namespace {
 
 const Rule& rule_of(format::NoteKind kind) {
   switch (kind) {
-    case format::NoteKind::kAmbiguous: return scan_rules::kContainerAmbiguous;
-    case format::NoteKind::kDamaged: return scan_rules::kContainerDamaged;
-    case format::NoteKind::kUnreadable: return scan_rules::kContainerUnreadable;
-    case format::NoteKind::kTensor: return scan_rules::kTensorBounds;
-    case format::NoteKind::kTrailing: return scan_rules::kContainerTrailing;
+    case format::NoteKind::kAmbiguous:
+      return scan_rules::kContainerAmbiguous;
+    case format::NoteKind::kDamaged:
+      return scan_rules::kContainerDamaged;
+    case format::NoteKind::kUnreadable:
+      return scan_rules::kContainerUnreadable;
+    case format::NoteKind::kTensor:
+      return scan_rules::kTensorBounds;
+    case format::NoteKind::kTrailing:
+      return scan_rules::kContainerTrailing;
   }
   return scan_rules::kUnknownPart;
 }
@@ -32,18 +37,26 @@ void add_note(const format::Note& note, ScanReport& report) {
 void analyze_part(const format::Part& part, ScanReport& report) {
   ++report.parts;
   switch (part.kind) {
-    case format::PartKind::kPickle: analyze_pickle(part, report.findings); return;
-    case format::PartKind::kTorchScript: analyze_torchscript(part, report.findings); return;
-    case format::PartKind::kTensorData: report.tensor_bytes += part.bytes.size(); return;
+    case format::PartKind::kPickle:
+      analyze_pickle(part, report.findings);
+      return;
+    case format::PartKind::kTorchScript:
+      analyze_torchscript(part, report.findings);
+      return;
+    case format::PartKind::kTensorData:
+      report.tensor_bytes += part.bytes.size();
+      return;
     case format::PartKind::kPlainText:
-    case format::PartKind::kTensorHeader: return;
-    case format::PartKind::kUnknown: break;
+    case format::PartKind::kTensorHeader:
+      return;
+    case format::PartKind::kUnknown:
+      break;
   }
   Finding& finding = report.findings.emplace_back();
   finding.rule = &scan_rules::kUnknownPart;
   finding.entry = part.path;
-  finding.detail = std::to_string(part.bytes.size()) + " bytes: " +
-                   std::string(describe_content(part.bytes));
+  finding.detail =
+      std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes));
 }
 
 // One format's reading of the file.

@@ -26,7 +26,7 @@ demo: bootstrap build ## the exercise: the attack, the catch, the safe path
 test: bootstrap build ## every test on the release build
 	ctest --preset release --parallel $(JOBS)
 
-check: bootstrap-dev test asan tidy fuzz ## all there is: what a change has to pass
+check: bootstrap-dev test asan tidy format-check fuzz ## all there is: what a change has to pass
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	cmake --preset asan

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "tare/bytes.hpp"
+#include "tare/detail/pod_vector.hpp"
 #include "tare/error.hpp"
 
 namespace tare::pickle {
@@ -132,24 +133,25 @@ class Graph {
   std::span<const Value> tuple_items(Value value) const;  // kTuple
   // kList, kDict, kSet, kFrozenSet: what it holds; opaque kinds: what was done to it.
   UpdateRange updates(Value value) const;
-  // Elements of a list, set or frozenset, keys of a dict (counting repeated ones).
+  // Elements of a list, set or frozenset, keys of a dict (counting repeated ones). Linear in the
+  // number of its updates.
   std::uint64_t length(Value value) const;
 
   // kGlobal: what Python 3 imports, after the mapping of Python 2 names.
-  Value module(Value global) const { return record(global, 2); }
-  Value name(Value global) const { return record(global, 3); }
+  Value module(Value global) const { return record(global, 1); }
+  Value name(Value global) const { return record(global, 2); }
   // kGlobal: as written in the stream.
-  Value written_module(Value global) const { return record(global, 4); }
-  Value written_name(Value global) const { return record(global, 5); }
+  Value written_module(Value global) const { return record(global, 3); }
+  Value written_name(Value global) const { return record(global, 4); }
   // kGlobal: module and name as text; empty if they are computed and so unknown.
   std::string_view module_text(Value global) const { return text_or_empty(module(global)); }
   std::string_view name_text(Value global) const { return text_or_empty(name(global)); }
 
-  Value callable(Value call) const { return record(call, 2); }   // kCall
-  Value arguments(Value call) const { return record(call, 3); }  // kCall: a tuple, if well-formed
-  Value keywords(Value call) const { return record(call, 4); }   // kCall: None unless NEWOBJ_EX
-  Value persistent_id(Value persistent) const { return record(persistent, 2); }  // kPersistent
-  Value extension_code(Value extension) const { return record(extension, 2); }   // kExtension
+  Value callable(Value call) const { return record(call, 1); }   // kCall
+  Value arguments(Value call) const { return record(call, 2); }  // kCall: a tuple, if well-formed
+  Value keywords(Value call) const { return record(call, 3); }   // kCall: None unless NEWOBJ_EX
+  Value persistent_id(Value persistent) const { return record(persistent, 1); }  // kPersistent
+  Value extension_code(Value extension) const { return record(extension, 1); }   // kExtension
   // Opaque kinds: the opcode that made it and its offset in the stream.
   Op made_by(Value value) const;
   std::uint64_t made_at(Value value) const;
@@ -178,27 +180,43 @@ class Graph {
   static constexpr Value kTrue = Value::from_bits(2 | 2 << 2);
   static constexpr Value kEmptyTuple = Value::from_bits(2 | 3 << 2);
 
-  // 16 bytes. `payload`: the integer, the bits of the float, the offset of the text, the first
-  // tuple item, last chunk and length of a container, or the stream offset of an opaque value.
-  struct Node {
-    Kind kind;
-    std::uint8_t flag;
-    std::uint16_t high;
-    std::uint32_t low;
-    std::uint64_t payload;
+  // One word per value: 5 bits of kind, 3 of flags, and what fits into the rest (graph.cpp). What does
+  // not fit stands in edges_, at the index that the word then holds, under kFar.
+  class Node {
+   public:
+    constexpr Node() = default;
+    constexpr Node(Kind kind, std::uint32_t flags, std::uint64_t payload)
+        : word_(static_cast<std::uint64_t>(kind) | std::uint64_t{flags} << 5 | payload << 8) {}
+    Kind kind() const { return static_cast<Kind>(word_ & 31); }
+    std::uint32_t flags() const { return static_cast<std::uint32_t>(word_ >> 5 & 7); }
+    std::uint64_t payload() const { return word_ >> 8; }  // 56 bits
+    // Containers, tuples and opaque values: an index into edges_, and 24 bits beside it.
+    std::uint32_t edge() const { return static_cast<std::uint32_t>(word_ >> 32); }
+    std::uint32_t small() const { return static_cast<std::uint32_t>(word_ >> 8 & 0xFFFFFF); }
+    void set_edge(std::uint32_t edge) {
+      word_ = (word_ & 0xFFFFFFFF) | std::uint64_t{edge} << 32;
+    }
+
+   private:
+    std::uint64_t word_ = 0;
   };
-  // Node::flag of texts: where the bytes are.
-  static constexpr std::uint8_t kInInput = 0;
-  static constexpr std::uint8_t kInArena = 1;
-  static constexpr std::uint8_t kDecimal = 2;
+  static constexpr std::uint32_t kFar = 1;
+  static constexpr std::uint32_t kInArena = 2;  // texts: in arena_, not in input_
+  static constexpr std::uint32_t kDecimal = 4;  // big integers: text, not two's complement
+  static constexpr std::uint32_t kInStream = 2;  // floats: the payload is an offset in input_
+  // Texts: 23 bits of length, 33 bits of offset.
+  static constexpr unsigned kLengthBits = 23;
 
   const Node& node(Value value) const { return nodes_[value.bits() >> 2]; }
-  Value record(Value value, std::uint32_t field) const { return edges_[node(value).low + field]; }
+  Value record(Value value, std::uint32_t field) const { return edges_[node(value).edge() + field]; }
+  std::uint64_t wide(std::uint32_t edge) const {
+    return edges_[edge].bits() | std::uint64_t{edges_[edge + 1].bits()} << 32;
+  }
 
   ByteSpan input_;
-  std::string arena_;  // texts that are not literally in the input
-  std::vector<Node> nodes_;
-  std::vector<Value> edges_;  // tuple items, chunks of updates, records of opaque values
+  std::string arena_;                // texts that are not literally in the input
+  detail::PodVector<Node> nodes_;
+  detail::PodVector<Value> edges_;  // tuple items, chunks of updates, records
 };
 
 enum class EventKind : std::uint8_t {
@@ -252,6 +270,8 @@ struct Oddity {
 struct Limits {
   std::uint64_t max_nodes = std::uint64_t{1} << 28;
   std::uint64_t max_edges = std::uint64_t{1} << 30;
+  // Whether frequent opcodes take a short cut. Off only to test that this makes no difference.
+  bool fast = true;
 };
 
 enum class End : std::uint8_t {

@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "tare/pickle.hpp"
 
@@ -103,15 +103,15 @@ UpdateRange::Iterator& UpdateRange::Iterator::operator++() {
 
 Update UpdateRange::Iterator::operator*() const {
   const auto& edges = graph_->edges_;
-  const std::uint32_t count = edges[chunk_ + 1].bits();
-  return {static_cast<UpdateKind>(edges[chunk_ + 2].bits()),
-          std::span<const Value>(edges).subspan(chunk_ + 3, count)};
+  const std::uint32_t count_and_kind = edges[chunk_ + 2].bits();
+  return {static_cast<UpdateKind>(count_and_kind & 3),
+          {edges.data() + chunk_ + 3, count_and_kind >> 2}};
 }
 
 Kind Graph::kind(Value value) const {
   switch (value.bits() & kTagMask) {
     case kTagNode:
-      return node(value).kind;
+      return node(value).kind();
     case kTagInt:
       return Kind::kInt;
     default:
@@ -123,62 +123,73 @@ Kind Graph::kind(Value value) const {
 
 std::int64_t Graph::integer(Value value) const {
   if ((value.bits() & kTagMask) == kTagInt) return static_cast<std::int32_t>(value.bits()) >> 2;
-  return static_cast<std::int64_t>(node(value).payload);
+  const Node& number = node(value);
+  if ((number.flags() & kFar) != 0) return static_cast<std::int64_t>(wide(number.edge()));
+  return static_cast<std::int64_t>(number.payload() << 8) >> 8;
 }
 
 double Graph::real(Value value) const {
-  return std::bit_cast<double>(node(value).payload);
+  const Node& number = node(value);
+  if ((number.flags() & kInStream) == 0) return std::bit_cast<double>(wide(number.edge()));
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, input_.data() + number.payload(), sizeof bits);
+  return std::bit_cast<double>(__builtin_bswap64(bits));
 }
 
 std::string_view Graph::text(Value value) const {
   const Node& text_node = node(value);
-  const std::uint64_t length = text_node.low | std::uint64_t{text_node.high} << 32;
+  std::uint64_t length = text_node.payload() & ((1U << kLengthBits) - 1);
+  std::uint64_t offset = text_node.payload() >> kLengthBits;
+  if ((text_node.flags() & kFar) != 0) {
+    length = wide(text_node.edge());
+    offset = wide(text_node.edge() + 2);
+  }
   const std::string_view source =
-      (text_node.flag & kInArena) != 0 ? std::string_view(arena_) : as_text(input_);
-  return source.substr(text_node.payload, length);
+      (text_node.flags() & kInArena) != 0 ? std::string_view(arena_) : as_text(input_);
+  return source.substr(offset, length);
 }
 
-bool Graph::is_decimal_text(Value value) const {
-  return (node(value).flag & kDecimal) != 0;
-}
+bool Graph::is_decimal_text(Value value) const { return (node(value).flags() & kDecimal) != 0; }
 
 std::span<const Value> Graph::tuple_items(Value value) const {
   if (value == kEmptyTuple) return {};
   const Node& tuple = node(value);
-  return std::span<const Value>(edges_).subspan(tuple.payload, tuple.low);
+  if ((tuple.flags() & kFar) != 0) {
+    return {edges_.data() + tuple.edge() + 1, edges_[tuple.edge()].bits()};
+  }
+  return {edges_.data() + tuple.edge(), tuple.small()};
 }
 
 UpdateRange Graph::updates(Value value) const {
   if ((value.bits() & kTagMask) != kTagNode) return {this, 0};
   const Node& object = node(value);
-  switch (object.kind) {
+  switch (object.kind()) {
     case Kind::kList:
     case Kind::kDict:
     case Kind::kSet:
     case Kind::kFrozenSet:
-    case Kind::kByteArray:
-      return {this, object.kind == Kind::kByteArray ? 0 : object.low};
+      return {this, object.edge()};
     case Kind::kGlobal:
     case Kind::kCall:
     case Kind::kPersistent:
     case Kind::kExtension:
     case Kind::kBuffer:
-      return {this, edges_[object.low].bits()};
+      return {this, edges_[object.edge()].bits()};
     default:
       return {this, 0};
   }
 }
 
 std::uint64_t Graph::length(Value value) const {
-  return node(value).payload >> 32;
+  std::uint64_t count = 0;
+  for (const Update update : updates(value)) {
+    count += update.kind == UpdateKind::kSetItems ? update.items.size() / 2 : update.items.size();
+  }
+  return count;
 }
 
-Op Graph::made_by(Value value) const {
-  return static_cast<Op>(node(value).flag);
-}
+Op Graph::made_by(Value value) const { return static_cast<Op>(record(value, 5).bits()); }
 
-std::uint64_t Graph::made_at(Value value) const {
-  return node(value).payload;
-}
+std::uint64_t Graph::made_at(Value value) const { return wide(node(value).edge() + 6); }
 
 }  // namespace tare::pickle

@@ -19,6 +19,9 @@ namespace {
 
 constexpr std::uint8_t kHighestProtocol = 5;
 
+// Opcodes that run_plain() takes in one go before budgets are checked again.
+constexpr std::size_t kPlainOpcodes = 4096;
+
 // Kinds whose nature is fully known: nothing but a plain value, so that what cannot be done with
 // such a value fails in every unpickler.
 bool is_plain(Kind kind) {
@@ -56,6 +59,9 @@ class Machine {
   void execute();
 
  private:
+  // The frequent opcodes in their plain form, with the machine's state in registers. Stops in front of
+  // anything else, so that step() is the one place that knows every case.
+  void run_plain();
   // Every handler returns false to end the run: at STOP, or because break_at() was called.
   bool step(Op op);
 
@@ -100,7 +106,7 @@ class Machine {
   }
   Value take_tuple(std::size_t start) {
     const Value tuple = build_.tuple(stack_.data() + start, stack_.size() - start);
-    stack_.resize(start);
+    stack_.truncate(start);
     return tuple;
   }
 
@@ -151,8 +157,8 @@ class Machine {
   Builder build_;
   Cursor cursor_;
   Memo memo_;
-  std::vector<Value> stack_;
-  std::vector<std::size_t> marks_;
+  detail::PodVector<Value> stack_;
+  detail::PodVector<std::size_t> marks_;
   std::unordered_map<std::int64_t, Value> registered_;  // extension codes of this stream
   std::uint64_t frame_end_ = 0;
   std::uint64_t at_ = 0;  // offset of the current opcode
@@ -161,6 +167,7 @@ class Machine {
 
 void Machine::execute() {
   for (;;) {
+    if (limits_.fast) run_plain();
     at_ = cursor_.offset();
     const auto byte = cursor_.read<std::uint8_t>();
     if (!byte) {
@@ -185,6 +192,149 @@ void Machine::execute() {
   run_.end_offset = run_.end == End::kStop ? cursor_.offset() : at_;
 }
 
+void Machine::run_plain() {
+  // Up to the end of the frame, so that an argument that crosses it is left to step().
+  const std::uint64_t window =
+      cursor_.offset() < frame_end_ ? frame_end_ : static_cast<std::uint64_t>(stream_.size());
+  Cursor cursor(stream_.first(window), cursor_.offset());
+  Value* const room = stack_.extend(kPlainOpcodes);  // each opcode pushes one value at most
+  Value* const base = stack_.data();
+  Value* top = room;
+  Value* fence = base + this->fence();
+  std::uint64_t done = 0;
+  std::uint64_t next = cursor.offset();  // of the first opcode that is not finished
+
+  const auto push_text = [&](Kind kind, std::optional<std::uint64_t> length) {
+    const std::uint64_t offset = cursor.offset();
+    const auto text = length ? cursor.take(*length) : std::nullopt;
+    if (!text || (kind == Kind::kString && !is_ascii(as_text(*text)))) return false;
+    *top++ = build_.text_in_input(kind, offset, *length);
+    return true;
+  };
+  const auto get_from_memo = [&](std::optional<std::uint64_t> index) {
+    const auto value = index ? memo_.get(*index) : std::nullopt;
+    if (value) *top++ = *value;
+    return value.has_value();
+  };
+  const auto put_in_memo = [&](std::optional<std::uint64_t> index) {
+    return top > fence && index && memo_.append(*index, top[-1]);
+  };
+  const auto make_tuple = [&](std::ptrdiff_t count) {
+    if (top - fence < count) return false;
+    top -= count;
+    *top = build_.tuple(top, static_cast<std::size_t>(count));
+    ++top;
+    return true;
+  };
+  // Stores top[-count...] in the container below them.
+  const auto update = [&](Value* items, Kind container, UpdateKind kind) {
+    if (items - fence < 1 || !Builder::is_node(items[-1]) ||
+        build_.kind_of_node(items[-1]) != container) {
+      return false;
+    }
+    const auto count = static_cast<std::size_t>(top - items);
+    if (kind == UpdateKind::kSetItems) {
+      if (count % 2 != 0) return false;
+      for (const Value* key = items; key < top; key += 2) {
+        if (Builder::is_node(*key) && is_unhashable(build_.kind_of_node(*key))) return false;
+      }
+    }
+    if (count > 0) build_.update(items[-1], kind, items, count);
+    top = items;
+    return true;
+  };
+  // The same for everything above the topmost mark; the mark goes only if that worked.
+  const auto update_to_mark = [&](Kind container, UpdateKind kind) {
+    if (marks_.empty()) return false;
+    Value* const items = fence;
+    const std::size_t mark = marks_.back();
+    marks_.pop_back();
+    fence = base + this->fence();
+    if (update(items, container, kind)) return true;
+    marks_.push_back(mark);
+    return false;
+  };
+  const auto step_plain = [&](Op op) {
+    switch (op) {
+      case Op::kBinInt1:
+        if (const auto value = cursor.read<std::uint8_t>()) {
+          return *top++ = build_.integer(*value), true;
+        }
+        return false;
+      case Op::kBinInt2:
+        if (const auto value = cursor.read<std::uint16_t>()) {
+          return *top++ = build_.integer(*value), true;
+        }
+        return false;
+      case Op::kBinInt:
+        if (const auto value = cursor.read<std::int32_t>()) {
+          return *top++ = build_.integer(*value), true;
+        }
+        return false;
+      case Op::kBinFloat:
+        if (cursor.take(8)) return *top++ = build_.real_in_input(cursor.offset() - 8), true;
+        return false;
+      case Op::kNone:
+        return *top++ = Builder::none(), true;
+      case Op::kNewTrue:
+        return *top++ = Builder::boolean(true), true;
+      case Op::kNewFalse:
+        return *top++ = Builder::boolean(false), true;
+      case Op::kEmptyTuple:
+        return *top++ = Builder::empty_tuple(), true;
+      case Op::kEmptyList:
+        return *top++ = build_.container(Kind::kList), true;
+      case Op::kEmptyDict:
+        return *top++ = build_.container(Kind::kDict), true;
+      case Op::kMark:
+        marks_.push_back(static_cast<std::size_t>(top - base));
+        fence = top;
+        return true;
+      case Op::kShortBinUnicode:
+        return push_text(Kind::kString, cursor.read<std::uint8_t>());
+      case Op::kBinUnicode:
+        return push_text(Kind::kString, cursor.read<std::uint32_t>());
+      case Op::kShortBinBytes:
+        return push_text(Kind::kBytes, cursor.read<std::uint8_t>());
+      case Op::kBinGet:
+        return get_from_memo(cursor.read<std::uint8_t>());
+      case Op::kLongBinGet:
+        return get_from_memo(cursor.read<std::uint32_t>());
+      case Op::kBinPut:
+        return put_in_memo(cursor.read<std::uint8_t>());
+      case Op::kLongBinPut:
+        return put_in_memo(cursor.read<std::uint32_t>());
+      case Op::kMemoize:
+        return put_in_memo(memo_.size());
+      case Op::kTuple1:
+        return make_tuple(1);
+      case Op::kTuple2:
+        return make_tuple(2);
+      case Op::kTuple3:
+        return make_tuple(3);
+      case Op::kAppend:
+        return top - fence >= 2 && update(top - 1, Kind::kList, UpdateKind::kAppend);
+      case Op::kAppends:
+        return update_to_mark(Kind::kList, UpdateKind::kAppend);
+      case Op::kSetItem:
+        return top - fence >= 3 && update(top - 2, Kind::kDict, UpdateKind::kSetItems);
+      case Op::kSetItems:
+        return update_to_mark(Kind::kDict, UpdateKind::kSetItems);
+      default:
+        return false;
+    }
+  };
+  while (done < kPlainOpcodes) {
+    const auto byte = cursor.read<std::uint8_t>();
+    if (!byte || !step_plain(static_cast<Op>(*byte))) break;
+    next = cursor.offset();
+    ++done;
+  }
+  stack_.truncate(static_cast<std::size_t>(top - base));
+  run_.opcode_count += done;
+  cursor_ = Cursor(stream_, next);
+}
+
 bool Machine::step(Op op) {
   switch (op) {
     case Op::kBinInt1: {
@@ -201,7 +351,7 @@ bool Machine::step(Op op) {
     }
     case Op::kBinFloat: {
       const auto bits = cursor_.read<std::uint64_t>();
-      return bits ? push(build_.real(std::bit_cast<double>(__builtin_bswap64(*bits)))) : cut();
+      return bits ? push(build_.real_in_input(cursor_.offset() - 8)) : cut();
     }
     case Op::kBinGet: {
       const auto index = cursor_.read<std::uint8_t>();
@@ -299,7 +449,7 @@ bool Machine::step(Op op) {
     case Op::kPopMark: {
       const auto start = close_mark();
       if (!start) return false;
-      stack_.resize(*start);
+      stack_.truncate(*start);
       return true;
     }
     case Op::kGlobal:
@@ -556,7 +706,7 @@ bool Machine::make_container(Kind kind) {
                                                     : UpdateKind::kAddItems;
     build_.update(container, update, stack_.data() + *start, count);
   }
-  stack_.resize(*start);
+  stack_.truncate(*start);
   return push(container);
 }
 
@@ -576,7 +726,7 @@ bool Machine::append(std::size_t start) {
       event(EventKind::kAppend, object, build_.tuple(stack_.data() + start, count));
     }
   }
-  stack_.resize(start);
+  stack_.truncate(start);
   return true;
 }
 
@@ -603,7 +753,7 @@ bool Machine::set_items(std::size_t start) {
       event(EventKind::kSetItems, object, build_.tuple(stack_.data() + start, count));
     }
   }
-  stack_.resize(start);
+  stack_.truncate(start);
   return true;
 }
 
@@ -621,7 +771,7 @@ bool Machine::add_items(std::size_t start) {
       event(EventKind::kAddItems, object, build_.tuple(stack_.data() + start, count));
     }
   }
-  stack_.resize(start);
+  stack_.truncate(start);
   return true;
 }
 

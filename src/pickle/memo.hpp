@@ -31,16 +31,20 @@ class Memo {
     return found == sparse_.end() ? std::nullopt : std::optional(found->second);
   }
 
+  // The way a pickler numbers: true, and stored, if this is the next index.
+  bool append(std::uint64_t index, Value value) {
+    if (index != dense_.size() || index >= dense_limit_) return false;
+    dense_.push_back(value);
+    ++size_;
+    return true;
+  }
+
   // True if the slot was free.
   bool put(std::uint64_t index, Value value) {
-    if (index == dense_.size() && index < dense_limit_) [[likely]] {
-      dense_.push_back(value);
-      ++size_;
-      return true;
-    }
+    if (append(index, value)) return true;
     Value* slot = nullptr;
     if (index < dense_limit_) {
-      if (index >= dense_.size()) dense_.resize(index + 1, kUnset);
+      if (index >= dense_.size()) dense_.grow_to(index + 1, kUnset);
       slot = &dense_[index];
     } else {
       slot = &sparse_.try_emplace(index, kUnset).first->second;
@@ -56,7 +60,7 @@ class Memo {
   static constexpr Value kUnset = Value::from_bits(UINT32_MAX);
 
   std::uint64_t dense_limit_;
-  std::vector<Value> dense_;
+  detail::PodVector<Value> dense_;
   std::unordered_map<std::uint64_t, Value> sparse_;
   std::uint64_t size_ = 0;
 };

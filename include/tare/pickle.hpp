@@ -180,8 +180,8 @@ class Graph {
   static constexpr Value kTrue = Value::from_bits(2 | 2 << 2);
   static constexpr Value kEmptyTuple = Value::from_bits(2 | 3 << 2);
 
-  // One word per value: 5 bits of kind, 3 of flags, and what fits into the rest (graph.cpp). What does
-  // not fit stands in edges_, at the index that the word then holds, under kFar.
+  // One word per value: 5 bits of kind, 3 of flags, and what fits into the rest (graph.cpp). What
+  // does not fit stands in edges_, at the index that the word then holds, under kFar.
   class Node {
    public:
     constexpr Node() = default;
@@ -193,28 +193,28 @@ class Graph {
     // Containers, tuples and opaque values: an index into edges_, and 24 bits beside it.
     std::uint32_t edge() const { return static_cast<std::uint32_t>(word_ >> 32); }
     std::uint32_t small() const { return static_cast<std::uint32_t>(word_ >> 8 & 0xFFFFFF); }
-    void set_edge(std::uint32_t edge) {
-      word_ = (word_ & 0xFFFFFFFF) | std::uint64_t{edge} << 32;
-    }
+    void set_edge(std::uint32_t edge) { word_ = (word_ & 0xFFFFFFFF) | std::uint64_t{edge} << 32; }
 
    private:
     std::uint64_t word_ = 0;
   };
   static constexpr std::uint32_t kFar = 1;
-  static constexpr std::uint32_t kInArena = 2;  // texts: in arena_, not in input_
-  static constexpr std::uint32_t kDecimal = 4;  // big integers: text, not two's complement
+  static constexpr std::uint32_t kInArena = 2;   // texts: in arena_, not in input_
+  static constexpr std::uint32_t kDecimal = 4;   // big integers: text, not two's complement
   static constexpr std::uint32_t kInStream = 2;  // floats: the payload is an offset in input_
   // Texts: 23 bits of length, 33 bits of offset.
   static constexpr unsigned kLengthBits = 23;
 
   const Node& node(Value value) const { return nodes_[value.bits() >> 2]; }
-  Value record(Value value, std::uint32_t field) const { return edges_[node(value).edge() + field]; }
+  Value record(Value value, std::uint32_t field) const {
+    return edges_[node(value).edge() + field];
+  }
   std::uint64_t wide(std::uint32_t edge) const {
     return edges_[edge].bits() | std::uint64_t{edges_[edge + 1].bits()} << 32;
   }
 
   ByteSpan input_;
-  std::string arena_;                // texts that are not literally in the input
+  std::string arena_;  // texts that are not literally in the input
   detail::PodVector<Node> nodes_;
   detail::PodVector<Value> edges_;  // tuple items, chunks of updates, records
 };

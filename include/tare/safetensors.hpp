@@ -66,7 +66,7 @@ Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
 using Progress = std::function<void(std::uint64_t)>;
 
 // Writes a file that appears whole or not at all. Same tensors and metadata, same bytes. Memory:
-// the header, and the largest tensor that is not contiguous.
+// the header and a megabyte.
 Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
                         const Metadata& metadata, Overwrite overwrite = Overwrite::kNo,
                         const Progress& progress = {});

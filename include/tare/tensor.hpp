@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -73,15 +74,24 @@ struct TensorView {
   ByteSpan contiguous_bytes() const;
 };
 
-// Checks a view: equal ranks, no overflow, every element inside the storage. A tensor without
-// elements is legal with any strides. Errors: kOverflow, kMalformed.
+// Checks a view: equal ranks, no overflow, every element inside the storage and, for packed types,
+// at the start of a byte. A tensor without elements is legal with any strides, but its shape must
+// not overflow before the zero. Errors: kOverflow, kMalformed.
 Result<void> check_view(const TensorView& view);
 
 // Row-major strides of a shape.
 std::vector<std::uint64_t> row_major_strides(const Shape& shape);
 
+// Takes the next bytes of a tensor; what it returns as an error ends the walk.
+using ByteSink = std::function<Result<void>(ByteSpan)>;
+
+// Hands the elements to `sink` in row-major order, packed: in one piece and in place if the tensor
+// is contiguous, else in pieces of at most 1 MiB from a buffer. Errors: those of the sink;
+// kUnsupported for non-contiguous tensors of packed types (less than 8 bits).
+Result<void> stream(const TensorView& view, const ByteSink& sink);
+
 // Copies the elements in row-major order to `out`, which must hold byte_count() bytes.
-// Errors: kUnsupported for non-contiguous tensors of packed types (less than 8 bits).
+// Errors: kInvalidArgument (another size), and those of stream().
 Result<void> gather(const TensorView& view, std::span<std::byte> out);
 
 }  // namespace tare

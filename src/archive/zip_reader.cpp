@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kLocalSignature = 0x04034b50;
 constexpr std::uint32_t kCentralSignature = 0x02014b50;
 constexpr std::uint32_t kEndSignature = 0x06054b50;
+constexpr std::uint32_t kDescriptorSignature = 0x08074b50;
 constexpr std::uint32_t kZip64EndSignature = 0x06064b50;
 constexpr std::uint32_t kZip64LocatorSignature = 0x07064b50;
 constexpr std::uint64_t kLocalHeaderBytes = 30;
@@ -22,6 +23,8 @@ constexpr std::uint64_t kEndRecordBytes = 22;
 constexpr std::uint64_t kZip64LocatorBytes = 20;
 constexpr std::uint64_t kZip64EndBytes = 56;
 constexpr std::uint64_t kMaxCommentBytes = 65535;
+constexpr std::uint16_t kZip64Extra = 0x0001;
+constexpr std::uint16_t kUnicodeNameExtra = 0x7075;
 constexpr std::uint16_t kFlagEncrypted = 0x0001;
 constexpr std::uint16_t kFlagDescriptor = 0x0008;
 constexpr std::uint16_t kFlagPatched = 0x0020;
@@ -32,6 +35,19 @@ constexpr std::uint16_t kProtected =
 
 std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) {
   return Cursor(bytes, offset).read<std::uint32_t>();
+}
+
+// The body of the first extra field with this id.
+std::optional<ByteSpan> find_extra(ByteSpan extra, std::uint16_t wanted) {
+  Cursor fields(extra);
+  while (fields.remaining() >= 4) {
+    const std::uint16_t id = *fields.read<std::uint16_t>();
+    const std::uint16_t length = *fields.read<std::uint16_t>();
+    const auto body = fields.take(length);
+    if (!body) return std::nullopt;
+    if (id == wanted) return body;
+  }
+  return std::nullopt;
 }
 
 char to_lower(char c) {
@@ -85,6 +101,12 @@ const char* anomaly_text(AnomalyKind kind) {
       return "the name holds control bytes or a NUL";
     case AnomalyKind::kCompressedTensor:
       return "tensor data is compressed: a memory-mapping loader would read other bytes";
+    case AnomalyKind::kEndRecordsDiffer:
+      return "the two end records describe different directories; loaders differ in their choice";
+    case AnomalyKind::kUnicodeNameDiffers:
+      return "an extra field gives the entry another name, which some readers use";
+    case AnomalyKind::kDescriptorDiffers:
+      return "the data descriptor differs from the central directory";
   }
   return "";
 }
@@ -121,10 +143,14 @@ std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) 
   const std::uint64_t size32 = *cursor.read<std::uint32_t>();
   const std::uint64_t offset32 = *cursor.read<std::uint32_t>();
   const std::uint64_t comment = *cursor.read<std::uint16_t>();
-  Directory directory{
-      0,       offset32,   size32,
-      count16, end_record, std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size())};
-  std::uint64_t records_start = end_record;  // of the end records, zip64 included
+  Directory directory{};
+  directory.offset = offset32;
+  directory.size = size32;
+  directory.count = count16;
+  directory.end_offset = end_record;
+  directory.end = std::min<std::uint64_t>(cursor.offset() + comment, bytes_.size());
+  directory.records = end_record;
+  directory.agrees = true;
 
   if (end_record >= kZip64LocatorBytes &&
       signature_at(bytes_, end_record - kZip64LocatorBytes) == kZip64LocatorSignature) {
@@ -140,13 +166,20 @@ std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) 
       directory.count = *zip64.read<std::uint64_t>();
       directory.size = *zip64.read<std::uint64_t>();
       directory.offset = *zip64.read<std::uint64_t>();
-      records_start = at;
+      directory.records = at;
+      const auto same = [](std::uint64_t plain, std::uint64_t limit, std::uint64_t wide) {
+        return plain == limit || plain == wide;
+      };
+      directory.agrees = same(count16, UINT16_MAX, directory.count) &&
+                         same(size32, UINT32_MAX, directory.size) &&
+                         same(offset32, UINT32_MAX, directory.offset);
       break;
     }
   }
   const bool as_written = is_directory_start(directory.offset, directory);
-  if (directory.size > records_start) return as_written ? std::optional(directory) : std::nullopt;
-  const std::uint64_t in_front = records_start - directory.size;
+  if (directory.size > directory.records)
+    return as_written ? std::optional(directory) : std::nullopt;
+  const std::uint64_t in_front = directory.records - directory.size;
   if (in_front == directory.offset || !is_directory_start(in_front, directory)) {
     return as_written ? std::optional(directory) : std::nullopt;
   }
@@ -223,6 +256,7 @@ Result<void> Reader::read_directory(const Directory& directory) {
     read_zip64_extra(entry, *extra, size32, stored32, offset32);
     entry.header_offset = checked_add(entry.header_offset, base_).value_or(UINT64_MAX);
     entries_.push_back(std::move(entry));
+    check_unicode_name(*extra, entries_.size() - 1);
   }
   if (entries_.size() != directory.count || cursor.remaining() != 0) {
     note(AnomalyKind::kDirectoryTruncated, cursor.offset());
@@ -235,22 +269,23 @@ void Reader::read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32
   entry.size = size32;
   entry.stored_size = stored32;
   entry.header_offset = offset32;
-  Cursor fields(extra);
-  while (fields.remaining() >= 4) {
-    const std::uint16_t id = *fields.read<std::uint16_t>();
-    const std::uint16_t length = *fields.read<std::uint16_t>();
-    const auto body = fields.take(length);
-    if (!body) return;
-    if (id != 0x0001) continue;
-    Cursor values(*body);
-    if (size32 == UINT32_MAX) entry.size = values.read<std::uint64_t>().value_or(entry.size);
-    if (stored32 == UINT32_MAX) {
-      entry.stored_size = values.read<std::uint64_t>().value_or(entry.stored_size);
-    }
-    if (offset32 == UINT32_MAX) {
-      entry.header_offset = values.read<std::uint64_t>().value_or(entry.header_offset);
-    }
-    return;
+  Cursor values(find_extra(extra, kZip64Extra).value_or(ByteSpan()));
+  if (size32 == UINT32_MAX) entry.size = values.read<std::uint64_t>().value_or(entry.size);
+  if (stored32 == UINT32_MAX) {
+    entry.stored_size = values.read<std::uint64_t>().value_or(entry.stored_size);
+  }
+  if (offset32 == UINT32_MAX) {
+    entry.header_offset = values.read<std::uint64_t>().value_or(entry.header_offset);
+  }
+}
+
+// Info-ZIP's Unicode path: version 1, the CRC-32 of the name that it replaces, the name as UTF-8.
+void Reader::check_unicode_name(ByteSpan extra, std::size_t index) {
+  const auto field = find_extra(extra, kUnicodeNameExtra);
+  if (!field) return;
+  const std::string_view name = as_text(field->subspan(std::min<std::size_t>(5, field->size())));
+  if (name != entries_[index].name) {
+    note(AnomalyKind::kUnicodeNameDiffers, entries_[index].central_offset, index);
   }
 }
 
@@ -277,10 +312,12 @@ void Reader::check_local_header(std::size_t index) {
   const std::uint16_t name_length = *cursor.read<std::uint16_t>();
   const std::uint16_t extra_length = *cursor.read<std::uint16_t>();
   const auto name = cursor.take(name_length);
-  if (!name || !cursor.take(extra_length)) {
+  const auto extra = cursor.take(extra_length);
+  if (!name || !extra) {
     note(AnomalyKind::kBadLocalHeader, entry.header_offset, index);
     return;
   }
+  check_unicode_name(*extra, index);
   if (as_text(*name) != entry.name) {
     note(AnomalyKind::kLocalNameDiffers, entry.header_offset, index);
   }
@@ -288,12 +325,18 @@ void Reader::check_local_header(std::size_t index) {
   if (((flags ^ entry.flags) & kProtected) != 0) {
     note(AnomalyKind::kLocalFlagsDiffer, entry.header_offset, index);
   }
-  // With bit 3 the sizes follow the data, and PyTorch writes 0 here. 0xFFFFFFFF points to zip64.
-  const bool deferred = (flags & kFlagDescriptor) != 0 && stored32 == 0 && size32 == 0;
-  const auto differs = [](std::uint32_t local, std::uint64_t central) {
-    return local != UINT32_MAX && local != central;
+  // With bit 3 the sizes follow the data, and PyTorch writes 0 here. 0xFFFFFFFF points to the zip64
+  // field, in which PyTorch writes the real size and 0.
+  const bool descriptor = (flags & kFlagDescriptor) != 0;
+  const bool deferred = descriptor && stored32 == 0 && size32 == 0;
+  Cursor zip64(find_extra(*extra, kZip64Extra).value_or(ByteSpan()));
+  const auto differs = [&](std::uint32_t local, std::uint64_t central) {
+    return local == UINT32_MAX ? zip64.read<std::uint64_t>() != central : local != central;
   };
-  if (!deferred && (differs(stored32, entry.stored_size) || differs(size32, entry.size))) {
+  const bool size_differs = differs(size32, entry.size);
+  const bool torch_zip64 = descriptor && stored32 == 0 && size32 == UINT32_MAX;
+  const bool stored_differs = !torch_zip64 && differs(stored32, entry.stored_size);
+  if (!deferred && (size_differs || stored_differs)) {
     note(AnomalyKind::kLocalSizeDiffers, entry.header_offset, index);
   }
   entry.data_offset = cursor.offset();
@@ -329,8 +372,24 @@ void Reader::check_names() {
   }
 }
 
+// A data descriptor: CRC-32 and both sizes of 4 or 8 bytes each, maybe behind a signature.
+bool Reader::is_descriptor(const Entry& entry, ByteSpan gap) const {
+  const bool is_signed = gap.size() == 16 || gap.size() == 24;
+  if (!is_signed && gap.size() != 12 && gap.size() != 20) return false;
+  Cursor cursor(gap);
+  if (is_signed && cursor.read<std::uint32_t>() != kDescriptorSignature) return false;
+  const auto crc = cursor.read<std::uint32_t>();
+  const bool wide = gap.size() >= 20;
+  const auto read_size = [&]() -> std::uint64_t {
+    return wide ? *cursor.read<std::uint64_t>() : *cursor.read<std::uint32_t>();
+  };
+  const std::uint64_t stored = read_size();
+  const std::uint64_t size = read_size();
+  return crc == entry.crc32 && stored == entry.stored_size && size == entry.size;
+}
+
 // The entries, ordered by position, must cover everything up to the directory. What lies between
-// the end of one entry's data and the next local header may be a data descriptor, nothing else.
+// the end of one entry's data and the next local header may be its data descriptor, nothing else.
 void Reader::check_layout(const Directory& directory) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -339,15 +398,16 @@ void Reader::check_layout(const Directory& directory) {
   std::ranges::stable_sort(order, {}, [this](std::size_t i) { return entries_[i].header_offset; });
 
   std::uint64_t end = 0;
-  bool first = true;
-  bool descriptor = false;
+  const Entry* last = nullptr;
   const auto check_gap = [&](std::uint64_t next) {
     if (next <= end) return;
-    const std::uint64_t gap = next - end;
-    if (first) {
+    const ByteSpan gap = bytes_.subspan(end, next - end);
+    if (last == nullptr) {
       note(AnomalyKind::kPrefixBytes, 0);
-    } else if (!(descriptor && (gap == 12 || gap == 16 || gap == 20 || gap == 24))) {
+    } else if ((last->flags & kFlagDescriptor) == 0 || gap.size() > 24) {
       note(AnomalyKind::kHiddenBytes, end);
+    } else if (!is_descriptor(*last, gap)) {
+      note(AnomalyKind::kDescriptorDiffers, end);
     }
   };
   for (const std::size_t index : order) {
@@ -357,8 +417,7 @@ void Reader::check_layout(const Directory& directory) {
     } else {
       check_gap(entry.header_offset);
     }
-    first = false;
-    descriptor = (entry.flags & kFlagDescriptor) != 0;
+    last = &entry;
     end = std::max(end, entry.data_offset + entry.stored_size);
   }
   if (end > directory.offset) {
@@ -366,6 +425,9 @@ void Reader::check_layout(const Directory& directory) {
   } else {
     check_gap(directory.offset);
   }
+  const std::uint64_t directory_end = directory.offset + directory.size;
+  if (directory_end < directory.records) note(AnomalyKind::kHiddenBytes, directory_end);
+  if (!directory.agrees) note(AnomalyKind::kEndRecordsDiffer, directory.records);
   if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
 }
 

@@ -59,6 +59,9 @@ enum class AnomalyKind : std::uint8_t {
   kDirectoryTruncated,
   kControlInName,
   kCompressedTensor,
+  kEndRecordsDiffer,
+  kUnicodeNameDiffers,
+  kDescriptorDiffers,
 };
 
 struct Anomaly {
@@ -101,6 +104,8 @@ class Reader {
     std::uint64_t count;       // entries, as declared
     std::uint64_t end_offset;  // of the EOCD
     std::uint64_t end;         // first byte behind the EOCD and its comment
+    std::uint64_t records;     // of the first end record: zip64, or the EOCD
+    bool agrees;               // the zip64 end record says what the EOCD says
   };
 
   Reader(ByteSpan bytes, const Limits& limits) : bytes_(bytes), limits_(limits) {}
@@ -110,7 +115,9 @@ class Reader {
   Result<void> read_directory(const Directory& directory);
   void read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32, std::uint32_t stored32,
                         std::uint32_t offset32);
+  void check_unicode_name(ByteSpan extra, std::size_t index);
   void check_local_header(std::size_t index);
+  bool is_descriptor(const Entry& entry, ByteSpan gap) const;
   void check_names();
   void check_layout(const Directory& directory);
   void note(AnomalyKind kind, std::uint64_t offset, std::size_t entry = kNoEntry) {

@@ -1,10 +1,12 @@
 #include "tare/convert.hpp"
 
-#include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 namespace tare {
 namespace {
+
+constexpr std::uint64_t kMaxExpandedBytes = std::uint64_t{1} << 30;
 
 std::unexpected<ConvertFailure> failure(const Error& error, std::string subject) {
   return std::unexpected(ConvertFailure{error, std::move(subject)});
@@ -25,12 +27,22 @@ std::uint64_t count_shared(const Model& model) {
   return shared;
 }
 
-// The packed bytes of a tensor: in place if it is contiguous, else gathered into `buffer`.
-Result<ByteSpan> packed(const TensorView& view, std::vector<std::byte>& buffer) {
-  if (view.is_contiguous()) return view.contiguous_bytes();
-  buffer.resize(view.byte_count());
-  if (auto copied = gather(view, buffer); !copied) return std::unexpected(copied.error());
-  return ByteSpan(buffer);
+// True if the elements of the tensor, in row-major order, are `expected`, byte for byte.
+Result<bool> has_bytes(const TensorView& view, ByteSpan expected) {
+  bool equal = view.byte_count() == expected.size();
+  if (!equal) return false;
+  const auto walked = stream(view, [&](ByteSpan bytes) -> Result<void> {
+    equal = equal && std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0;
+    expected = expected.subspan(bytes.size());
+    return {};
+  });
+  if (!walked) return std::unexpected(walked.error());
+  return equal;
+}
+
+// An expanded tensor repeats few elements many times: its copy may be larger than any file.
+bool is_too_expanded(const TensorView& view) {
+  return view.byte_count() > kMaxExpandedBytes && view.byte_count() > view.storage.size();
 }
 
 }  // namespace
@@ -43,6 +55,11 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
   std::vector<safetensors::TensorToSave> tensors;
   ConvertSummary summary;
   for (const NamedTensor& tensor : model.tensors()) {
+    if (is_too_expanded(tensor.view)) {
+      return failure(
+          Error{ErrorCode::kLimit, 0, Error::kNoOffset, "repeats its storage to more than 1 GiB"},
+          tensor.name);
+    }
     tensors.push_back({tensor.name, tensor.view});
     summary.tensor_bytes += tensor.view.byte_count();
   }
@@ -83,9 +100,9 @@ std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
     if (entry.dtype != tensor.view.dtype || entry.shape != tensor.view.shape) {
       return mismatch("has another dtype or shape in the output", tensor.name);
     }
-    const auto source = packed(tensor.view, buffer);
-    if (!source) return failure(source.error(), tensor.name);
-    if (!std::ranges::equal(*source, data.subspan(entry.begin, entry.end - entry.begin))) {
+    const auto equal = has_bytes(tensor.view, data.subspan(entry.begin, entry.end - entry.begin));
+    if (!equal) return failure(equal.error(), tensor.name);
+    if (!*equal) {
       return mismatch("has other bytes in the output", tensor.name);
     }
   }

@@ -238,7 +238,12 @@ void append_numbers(std::string& out, std::span<const std::uint64_t> numbers) {
   out += ']';
 }
 
-Result<void> check_to_save(const std::vector<TensorToSave>& tensors) {
+Result<void> check_to_save(const std::vector<TensorToSave>& tensors, const Metadata& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if (!is_utf8(key) || !is_utf8(value)) {
+      return fail(ErrorCode::kInvalidArgument, "metadata that is not UTF-8");
+    }
+  }
   std::set<std::string_view> names;
   for (const TensorToSave& tensor : tensors) {
     if (tensor.name == kMetadataKey) {
@@ -289,7 +294,8 @@ Result<Header> parse(ByteSpan file) {
 
 Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
                                            const Metadata& metadata) {
-  if (auto checked = check_to_save(tensors); !checked) return std::unexpected(checked.error());
+  if (auto checked = check_to_save(tensors, metadata); !checked)
+    return std::unexpected(checked.error());
   std::ranges::sort(tensors, [](const TensorToSave& a, const TensorToSave& b) {
     return a.view.dtype != b.view.dtype ? a.view.dtype > b.view.dtype : a.name < b.name;
   });
@@ -340,19 +346,10 @@ Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToS
     return file->write(bytes);
   };
   if (auto written = write(*header); !written) return std::unexpected(written.error());
-  std::vector<std::byte> gathered;
   for (const TensorToSave& tensor : tensors) {
-    ByteSpan bytes;
-    if (tensor.view.is_contiguous()) {
-      bytes = tensor.view.contiguous_bytes();
-    } else {
-      gathered.resize(tensor.view.byte_count());
-      if (auto copied = gather(tensor.view, gathered); !copied) {
-        return std::unexpected(copied.error());
-      }
-      bytes = gathered;
+    if (auto written = stream(tensor.view, write); !written) {
+      return std::unexpected(written.error());
     }
-    if (auto written = write(bytes); !written) return std::unexpected(written.error());
     if (progress) progress(file->size() - header->size());
   }
   if (auto committed = file->commit(); !committed) return std::unexpected(committed.error());

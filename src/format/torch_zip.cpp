@@ -20,6 +20,10 @@ using pickle::Value;
 // A pickle inside a checkpoint larger than this is not read: it holds structure, not data.
 constexpr std::uint64_t kMaxPickleBytes = std::uint64_t{4} << 30;
 
+// What all compressed entries of an archive may inflate to together. torch.save compresses nothing,
+// torch.jit.save only source code: this is far more than any of them needs.
+constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
+
 bool recognises(ByteSpan bytes) {
   const auto signature = Cursor(bytes).read<std::uint32_t>();
   if (signature == 0x04034b50 || signature == 0x06054b50) return true;
@@ -281,6 +285,7 @@ class PartLister {
 
   const zip::Reader& archive_;
   std::string folder_;
+  std::uint64_t inflate_budget_ = kMaxInflatedBytes;
   PartList list_;
 };
 
@@ -298,6 +303,12 @@ void PartLister::add_entry(std::size_t index) {
   ByteSpan content;
   std::uint64_t offset = Error::kNoOffset;
   if (entry.method == zip::kDeflated) {
+    if (entry.size > inflate_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the archive inflates to more than tare is willing to hold"});
+      return;
+    }
+    inflate_budget_ -= entry.size;
     auto inflated = archive_.inflate(entry);
     if (!inflated) {
       list_.notes.push_back(

@@ -40,25 +40,34 @@ mode_t permitted_mode() {
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace replace) {
+  if (path.filename().empty()) return fail(ErrorCode::kInvalidArgument, "no output file name");
+  std::filesystem::path target = path;
+  std::error_code error;
+  if (std::filesystem::is_symlink(path, error)) {
+    // What the link points to is written, as every program that opens it would.
+    target = std::filesystem::canonical(path, error);
+    if (error) return fail(ErrorCode::kExists, "the output exists; it is a link to nothing");
+  }
   struct stat existing{};
-  const bool exists = ::lstat(path.c_str(), &existing) == 0;
+  const bool exists = ::stat(target.c_str(), &existing) == 0;
   if (exists && S_ISDIR(existing.st_mode)) {
     return fail(ErrorCode::kNotAFile, "the output is a directory");
+  }
+  if (exists && !S_ISREG(existing.st_mode)) {
+    return fail(ErrorCode::kNotAFile, "the output is not a regular file (device, pipe or socket)");
   }
   if (exists && replace == Replace::kNo) {
     return fail(ErrorCode::kExists, "the output exists; --overwrite replaces it");
   }
-  if (path.filename().empty()) return fail(ErrorCode::kInvalidArgument, "no output file name");
 
-  std::string name = directory_of(path) / ("." + path.filename().string() + ".tare-XXXXXX");
+  std::string name = directory_of(target) / ".tare-XXXXXX";
   AtomicFile file;
   file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
   if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
   file.temporary_ = name;
-  file.path_ = path;
+  file.path_ = target;
   file.replace_ = replace;
-  const mode_t mode =
-      exists && S_ISREG(existing.st_mode) ? existing.st_mode & 07777 : permitted_mode();
+  const mode_t mode = exists ? existing.st_mode & 07777 : permitted_mode();
   if (::fchmod(file.fd_.get(), mode) != 0) {
     return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
   }

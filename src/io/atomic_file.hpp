@@ -4,7 +4,7 @@
 // the permissions of the file it replaces (or those of the umask), and moves it to its name in one
 // step. If the object dies without commit(), the temporary file goes and nothing has happened. A
 // process killed at any moment leaves the old file, or the new one, and at worst a stray
-// `.NAME.tare-XXXXXX`.
+// `.tare-XXXXXX` in that directory.
 #pragma once
 
 #include <filesystem>

@@ -72,8 +72,8 @@ class Builder {
   Value opaque(Kind kind, Op op, std::uint64_t offset, Value a, Value b = none(), Value c = none(),
                Value d = none()) {
     const std::uint64_t first = graph_.edges_.size();
-    const Value fields[] = {Value::from_bits(0), a, b, c, d,
-                            Value::from_bits(static_cast<std::uint32_t>(op))};
+    const Value fields[] = {
+        Value::from_bits(0), a, b, c, d, Value::from_bits(static_cast<std::uint32_t>(op))};
     graph_.edges_.append(fields, std::size(fields));
     append_wide(offset);
     return add({kind, 0, first << 24});

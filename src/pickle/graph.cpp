@@ -149,7 +149,9 @@ std::string_view Graph::text(Value value) const {
   return source.substr(offset, length);
 }
 
-bool Graph::is_decimal_text(Value value) const { return (node(value).flags() & kDecimal) != 0; }
+bool Graph::is_decimal_text(Value value) const {
+  return (node(value).flags() & kDecimal) != 0;
+}
 
 std::span<const Value> Graph::tuple_items(Value value) const {
   if (value == kEmptyTuple) return {};
@@ -188,8 +190,12 @@ std::uint64_t Graph::length(Value value) const {
   return count;
 }
 
-Op Graph::made_by(Value value) const { return static_cast<Op>(record(value, 5).bits()); }
+Op Graph::made_by(Value value) const {
+  return static_cast<Op>(record(value, 5).bits());
+}
 
-std::uint64_t Graph::made_at(Value value) const { return wide(node(value).edge() + 6); }
+std::uint64_t Graph::made_at(Value value) const {
+  return wide(node(value).edge() + 6);
+}
 
 }  // namespace tare::pickle

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <unordered_map>
+#include <map>
 
 #include "io/cursor.hpp"
 #include "io/utf8.hpp"
@@ -59,8 +59,8 @@ class Machine {
   void execute();
 
  private:
-  // The frequent opcodes in their plain form, with the machine's state in registers. Stops in front of
-  // anything else, so that step() is the one place that knows every case.
+  // The frequent opcodes in their plain form, with the machine's state in registers. Stops in front
+  // of anything else, so that step() is the one place that knows every case.
   void run_plain();
   // Every handler returns false to end the run: at STOP, or because break_at() was called.
   bool step(Op op);
@@ -159,7 +159,7 @@ class Machine {
   Memo memo_;
   detail::PodVector<Value> stack_;
   detail::PodVector<std::size_t> marks_;
-  std::unordered_map<std::int64_t, Value> registered_;  // extension codes of this stream
+  std::map<std::int64_t, Value> registered_;  // extension codes of this stream
   std::uint64_t frame_end_ = 0;
   std::uint64_t at_ = 0;  // offset of the current opcode
   Op op_ = Op::kStop;
@@ -324,7 +324,11 @@ void Machine::run_plain() {
         return false;
     }
   };
-  while (done < kPlainOpcodes) {
+  // At most one value more than the budget, as in execute().
+  const std::uint64_t budget =
+      limits_.max_nodes - std::min<std::uint64_t>(limits_.max_nodes, build_.node_count());
+  const std::uint64_t most = std::min<std::uint64_t>(kPlainOpcodes, budget);
+  while (done < most) {
     const auto byte = cursor.read<std::uint8_t>();
     if (!byte || !step_plain(static_cast<Op>(*byte))) break;
     next = cursor.offset();

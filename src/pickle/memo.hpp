@@ -5,9 +5,8 @@
 // making the table as long as it claims.
 #pragma once
 
+#include <map>
 #include <optional>
-#include <unordered_map>
-#include <vector>
 
 #include "tare/pickle.hpp"
 
@@ -61,7 +60,7 @@ class Memo {
 
   std::uint64_t dense_limit_;
   detail::PodVector<Value> dense_;
-  std::unordered_map<std::uint64_t, Value> sparse_;
+  std::map<std::uint64_t, Value> sparse_;  // no hash table: the stream chooses the indexes
   std::uint64_t size_ = 0;
 };
 

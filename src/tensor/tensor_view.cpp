@@ -1,11 +1,13 @@
 #include <algorithm>
-#include <cstring>
 
 #include "io/checked.hpp"
 #include "tare/tensor.hpp"
 
 namespace tare {
 namespace {
+
+// A strided tensor is gathered in pieces of this size.
+constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << 20;
 
 bool has_no_elements(const Shape& shape) {
   return std::ranges::any_of(shape, [](std::uint64_t size) { return size == 0; });
@@ -79,10 +81,10 @@ Result<void> check_view(const TensorView& view) {
   if (view.shape.size() != view.strides.size()) {
     return fail(ErrorCode::kMalformed, "the shape and the strides differ in rank");
   }
-  if (has_no_elements(view.shape)) return {};
   const auto count = element_count(view.shape);
   if (!count) return std::unexpected(count.error());
   if (auto bytes = packed_bytes(view.dtype, *count); !bytes) return std::unexpected(bytes.error());
+  if (*count == 0) return {};
 
   std::uint64_t last = view.offset;
   for (std::size_t axis = 0; axis < view.shape.size(); ++axis) {
@@ -93,21 +95,19 @@ Result<void> check_view(const TensorView& view) {
   }
   const auto bits = checked_mul(last + 1, dtype_bits(view.dtype));
   if (last == UINT64_MAX || !bits) return fail(ErrorCode::kOverflow, "the strides overflow");
+  const auto first_bit = checked_mul(view.offset, dtype_bits(view.dtype));
+  if (!first_bit || *first_bit % 8 != 0) {
+    return fail(ErrorCode::kMalformed, "the tensor starts inside a byte");
+  }
   if ((*bits + 7) / 8 > view.storage.size()) {
     return fail(ErrorCode::kMalformed, "the tensor reaches past the end of its storage");
   }
   return {};
 }
 
-Result<void> gather(const TensorView& view, std::span<std::byte> out) {
-  if (out.size() != view.byte_count()) {
-    return fail(ErrorCode::kInvalidArgument, "the buffer has not the size of the tensor");
-  }
-  if (out.empty()) return {};
-  if (view.is_contiguous()) {
-    std::ranges::copy(view.contiguous_bytes(), out.begin());
-    return {};
-  }
+Result<void> stream(const TensorView& view, const ByteSink& sink) {
+  if (view.byte_count() == 0) return {};
+  if (view.is_contiguous()) return sink(view.contiguous_bytes());
   if (dtype_bits(view.dtype) % 8 != 0) {
     return fail(ErrorCode::kUnsupported, "strided views of packed element types");
   }
@@ -119,13 +119,33 @@ Result<void> gather(const TensorView& view, std::span<std::byte> out) {
     row *= view.shape[--outer];
   }
   Odometer odometer(view.shape, view.strides, outer);
-  std::uint64_t written = 0;
+  std::vector<std::byte> buffer;
+  buffer.reserve(std::min(kChunkBytes, view.byte_count()));
   do {
-    const std::uint64_t from = (view.offset + odometer.position()) * element;
-    std::memcpy(out.data() + written, view.storage.data() + from, row * element);
-    written += row * element;
+    const ByteSpan bytes =
+        view.storage.subspan((view.offset + odometer.position()) * element, row * element);
+    if (buffer.size() + bytes.size() > kChunkBytes) {
+      if (auto taken = sink(buffer); !taken) return taken;
+      buffer.clear();
+    }
+    if (bytes.size() > kChunkBytes) {
+      if (auto taken = sink(bytes); !taken) return taken;
+    } else {
+      buffer.insert(buffer.end(), bytes.begin(), bytes.end());
+    }
   } while (odometer.advance());
-  return {};
+  return sink(buffer);
+}
+
+Result<void> gather(const TensorView& view, std::span<std::byte> out) {
+  if (out.size() != view.byte_count()) {
+    return fail(ErrorCode::kInvalidArgument, "the buffer has not the size of the tensor");
+  }
+  return stream(view, [&out](ByteSpan bytes) -> Result<void> {
+    std::ranges::copy(bytes, out.begin());
+    out = out.subspan(bytes.size());
+    return {};
+  });
 }
 
 }  // namespace tare

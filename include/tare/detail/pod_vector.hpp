@@ -1,8 +1,8 @@
 // A vector of trivially copyable elements for arenas that grow to the size of the input.
 //
-// std::vector copies when it grows, and so touches twice the memory that it ends up with; fresh pages
-// are the largest cost of filling an arena. A block of this one lives in a mapping of its own once it
-// is large, grows by moving page tables, and asks for huge pages.
+// std::vector copies when it grows, and so touches twice the memory that it ends up with; fresh
+// pages are the largest cost of filling an arena. A block of this one lives in a mapping of its own
+// once it is large, grows by moving page tables, and asks for huge pages.
 #pragma once
 
 #include <algorithm>
@@ -47,13 +47,15 @@ class PodVector {
   const T& back() const { return data_[size_ - 1]; }
 
   void push_back(T value) {
-    if (size_ == capacity_) [[unlikely]] grow(1);
+    if (size_ == capacity_) [[unlikely]]
+      grow(1);
     data_[size_++] = value;
   }
   void pop_back() { --size_; }
   // Room for `count` more at the end, not initialised.
   T* extend(std::size_t count) {
-    if (count > capacity_ - size_) [[unlikely]] grow(count);
+    if (count > capacity_ - size_) [[unlikely]]
+      grow(count);
     T* place = data_ + size_;
     size_ += count;
     return place;

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -290,6 +291,9 @@ struct Run {
   std::uint64_t end_offset = 0;  // first byte behind STOP, or where it broke
   std::uint64_t opcode_count = 0;
   std::uint8_t protocol = 0;  // the last PROTO seen
+  // Set if an argument crosses a frame: what an unpickler sees that reads from a file object and
+  // drops the rest of the frame (docs/pickle.md). Judge it as well.
+  std::unique_ptr<Run> other_reading;
 };
 
 // Interprets one pickle from the start of `stream`. Bytes behind STOP are not looked at; see

@@ -4,10 +4,11 @@
 #include <array>
 #include <bit>
 #include <map>
+#include <memory>
 
-#include "io/cursor.hpp"
 #include "io/utf8.hpp"
 #include "pickle/builder.hpp"
+#include "pickle/framed_cursor.hpp"
 #include "pickle/memo.hpp"
 #include "pickle/number_text.hpp"
 #include "pickle/py2_names.hpp"
@@ -48,12 +49,13 @@ bool is_unhashable(Kind kind) {
 
 class Machine {
  public:
-  Machine(ByteSpan stream, const Limits& limits, Run& run)
+  Machine(ByteSpan stream, const Limits& limits, Crossing crossing, Run& run)
       : stream_(stream),
         limits_(limits),
         run_(run),
         build_(run.graph, stream),
-        cursor_(stream),
+        cursor_(stream, crossing),
+        fast_(limits.fast && crossing == Crossing::kReadsOn),
         memo_(stream.size()) {}
 
   void execute();
@@ -69,6 +71,14 @@ class Machine {
     run_.end = End::kBroken;
     run_.error = Error{code, 0, offset, why};
     return false;
+  }
+  std::uint64_t offset_of(ByteSpan bytes) const {
+    return static_cast<std::uint64_t>(bytes.data() - stream_.data());
+  }
+  // A text of the input as a value of the graph.
+  Value text_value(std::string_view text) {
+    if (text.empty()) return build_.text_in_input(Kind::kString, 0, 0);
+    return build_.text_in_input(Kind::kString, offset_of(as_bytes(text)), text.size());
   }
   bool cut() { return break_at(at_, "the stream ends inside an argument", ErrorCode::kTruncated); }
   bool underflow() {
@@ -104,6 +114,13 @@ class Machine {
     marks_.pop_back();
     return start;
   }
+  // Every step-th value from `start` on; tuples are not looked into.
+  bool all_hashable(std::size_t start, std::size_t step) const {
+    for (std::size_t i = start; i < stack_.size(); i += step) {
+      if (is_unhashable(run_.graph.kind(stack_[i]))) return false;
+    }
+    return true;
+  }
   Value take_tuple(std::size_t start) {
     const Value tuple = build_.tuple(stack_.data() + start, stack_.size() - start);
     stack_.truncate(start);
@@ -120,7 +137,7 @@ class Machine {
   bool push_unicode_line();
   bool push_long(unsigned width);
   std::optional<std::string_view> line();
-  std::optional<std::string_view> last_line_of_name();
+  std::string_view line_or_rest();
   std::string_view before_nul(std::string_view text);
 
   // Opcodes.
@@ -145,6 +162,7 @@ class Machine {
   bool new_obj(bool with_keywords);
   bool call(Value callable, Value arguments, Value keywords);
   void note_registration(Value callable, Value arguments);
+  bool is_falsy(Value value) const;
   bool build();
   bool persistent(bool as_line);
   bool extension(unsigned width);
@@ -155,20 +173,21 @@ class Machine {
   const Limits& limits_;
   Run& run_;
   Builder build_;
-  Cursor cursor_;
+  FramedCursor cursor_;
+  bool fast_;
   Memo memo_;
   detail::PodVector<Value> stack_;
   detail::PodVector<std::size_t> marks_;
   std::map<std::int64_t, Value> registered_;  // extension codes of this stream
-  std::uint64_t frame_end_ = 0;
-  std::uint64_t at_ = 0;  // offset of the current opcode
+  std::uint64_t at_ = 0;                      // offset of the current opcode
   Op op_ = Op::kStop;
 };
 
 void Machine::execute() {
   for (;;) {
-    if (limits_.fast) run_plain();
+    if (fast_) run_plain();
     at_ = cursor_.offset();
+    const std::uint64_t frame_end = cursor_.frame_end();
     const auto byte = cursor_.read<std::uint8_t>();
     if (!byte) {
       break_at(at_, "the stream ends without STOP", ErrorCode::kTruncated);
@@ -176,11 +195,12 @@ void Machine::execute() {
     }
     ++run_.opcode_count;
     op_ = static_cast<Op>(*byte);
-    if (!step(op_)) break;
+    const bool goes_on = step(op_);
     // An argument that crosses its frame: C reads on, Python fails.
-    if (cursor_.offset() > frame_end_ && at_ < frame_end_) [[unlikely]] {
+    if (cursor_.offset() > frame_end && at_ < frame_end) [[unlikely]] {
       odd(OddityKind::kFrameCrossed);
     }
+    if (!goes_on) break;
     if (build_.node_count() > limits_.max_nodes || build_.edge_count() > limits_.max_edges)
         [[unlikely]] {
       break_at(at_, "the stream builds more values than the budget allows", ErrorCode::kLimit);
@@ -195,7 +215,7 @@ void Machine::execute() {
 void Machine::run_plain() {
   // Up to the end of the frame, so that an argument that crosses it is left to step().
   const std::uint64_t window =
-      cursor_.offset() < frame_end_ ? frame_end_ : static_cast<std::uint64_t>(stream_.size());
+      cursor_.offset() < cursor_.frame_end() ? cursor_.frame_end() : std::uint64_t{stream_.size()};
   Cursor cursor(stream_.first(window), cursor_.offset());
   Value* const room = stack_.extend(kPlainOpcodes);  // each opcode pushes one value at most
   Value* const base = stack_.data();
@@ -336,7 +356,7 @@ void Machine::run_plain() {
   }
   stack_.truncate(static_cast<std::size_t>(top - base));
   run_.opcode_count += done;
-  cursor_ = Cursor(stream_, next);
+  cursor_.move_to(next);
 }
 
 bool Machine::step(Op op) {
@@ -533,9 +553,10 @@ bool Machine::push_counted(Kind kind, unsigned width) {
   if (op_ == Op::kBinString && *length > INT32_MAX) {
     return break_at(at_, "a string of negative length");
   }
-  const std::uint64_t offset = cursor_.offset();
-  if (!cursor_.take(*length)) return cut();
-  return push_text(kind, offset, *length);
+  const bool is_bytes = kind == Kind::kBytes || kind == Kind::kByteArray;
+  const auto bytes = is_bytes ? cursor_.take_across(*length) : cursor_.take(*length);
+  if (!bytes) return cut();
+  return push_text(kind, offset_of(*bytes), *length);
 }
 
 bool Machine::push_text(Kind kind, std::uint64_t offset, std::uint64_t length) {
@@ -557,17 +578,14 @@ std::optional<std::string_view> Machine::line() {
   return as_text(*bytes);
 }
 
-// The last line of an import. pickle.py takes readline()[:-1], so at the end of the input it goes
-// on with what is there less one byte, and imports (and calls, for INST) before it notices the end.
-std::optional<std::string_view> Machine::last_line_of_name() {
+// A line that something is done with at once. pickle.py takes readline()[:-1], so at the end of the
+// input it goes on with what is there less one byte, and imports, calls (INST) or asks the loader
+// (PERSID) before it notices the end.
+std::string_view Machine::line_or_rest() {
   if (const auto bytes = cursor_.take_line()) return as_text(*bytes);
-  const auto rest = cursor_.take(cursor_.remaining());
-  if (rest->size() < 2) {
-    cut();
-    return std::nullopt;
-  }
+  const ByteSpan rest = cursor_.take(cursor_.remaining()).value_or(ByteSpan());
   odd(OddityKind::kPickleCut);
-  return as_text(rest->first(rest->size() - 1));
+  return as_text(rest.first(rest.empty() ? 0 : rest.size() - 1));
 }
 
 std::string_view Machine::before_nul(std::string_view text) {
@@ -614,7 +632,7 @@ bool Machine::push_string_line() {
   }
   const std::string_view body = text.substr(1, text.size() - 2);
   if (body.find('\\') == std::string_view::npos) {
-    return push_text(Kind::kPy2String, at_ + 2, body.size());
+    return push_text(Kind::kPy2String, offset_of(as_bytes(body)), body.size());
   }
   const auto decoded = decode_string_escape(body);
   if (!decoded) return break_at(at_, "a STRING with a broken escape");
@@ -626,7 +644,7 @@ bool Machine::push_unicode_line() {
   const auto text = line();
   if (!text) return false;
   if (is_ascii(*text) && text->find('\\') == std::string_view::npos) {
-    return push(build_.text_in_input(Kind::kString, at_ + 1, text->size()));
+    return push(text_value(*text));
   }
   const auto decoded = decode_raw_unicode_escape(*text);
   if (!decoded) return break_at(at_, "a UNICODE with a broken escape");
@@ -637,11 +655,10 @@ bool Machine::push_long(unsigned width) {
   const auto length = length_prefix(width);
   if (!length) return cut();
   if (*length > INT32_MAX) return break_at(at_, "an integer of negative length");
-  const std::uint64_t offset = cursor_.offset();
   const auto bytes = cursor_.take(*length);
   if (!bytes) return cut();
   if (bytes->size() > sizeof(std::int64_t)) {
-    return push(build_.text_in_input(Kind::kBigInt, offset, bytes->size()));
+    return push(build_.text_in_input(Kind::kBigInt, offset_of(*bytes), bytes->size()));
   }
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes->size(); ++i) {
@@ -704,6 +721,12 @@ bool Machine::make_container(Kind kind) {
   const std::size_t count = stack_.size() - *start;
   const Value container = build_.container(kind);
   if (kind == Kind::kDict && count % 2 != 0) return break_at(at_, "a dict key without a value");
+  if (kind == Kind::kDict && !all_hashable(*start, 2)) {
+    return break_at(at_, "a dict key that cannot be one");
+  }
+  if (kind == Kind::kFrozenSet && !all_hashable(*start, 1)) {
+    return break_at(at_, "a set element that cannot be one");
+  }
   if (count > 0) {
     const UpdateKind update = kind == Kind::kList   ? UpdateKind::kAppend
                               : kind == Kind::kDict ? UpdateKind::kSetItems
@@ -742,11 +765,7 @@ bool Machine::set_items(std::size_t start) {
   if (count % 2 != 0) return break_at(at_, "a dict key without a value");
   if (count > 0) {
     if (kind == Kind::kDict) {
-      for (std::size_t i = start; i < stack_.size(); i += 2) {
-        if (is_unhashable(run_.graph.kind(stack_[i]))) {
-          return break_at(at_, "a dict key that cannot be one");
-        }
-      }
+      if (!all_hashable(start, 2)) return break_at(at_, "a dict key that cannot be one");
     } else if (is_plain(kind) && kind != Kind::kList && kind != Kind::kByteArray) {
       return break_at(at_, "items are stored in a value that takes none");
     }
@@ -769,6 +788,9 @@ bool Machine::add_items(std::size_t start) {
   if (count > 0) {
     if (is_plain(kind) && kind != Kind::kSet) {
       return break_at(at_, "elements are added to a value that is no set");
+    }
+    if (kind == Kind::kSet && !all_hashable(start, 1)) {
+      return break_at(at_, "a set element that cannot be one");
     }
     build_.update(object, UpdateKind::kAddItems, stack_.data() + start, count);
     if (kind != Kind::kSet) {
@@ -796,9 +818,9 @@ bool Machine::frame() {
   const auto length = cursor_.read<std::uint64_t>();
   if (!length) return cut();
   if (*length > INT64_MAX) return break_at(at_, "a frame of negative length");
-  if (at_ < frame_end_) odd(OddityKind::kFrameOverlap);
+  if (cursor_.offset() < cursor_.frame_end()) odd(OddityKind::kFrameOverlap);
   if (*length > cursor_.remaining()) odd(OddityKind::kFrameTooLong);
-  frame_end_ = cursor_.offset() + std::min(*length, cursor_.remaining());
+  cursor_.begin_frame(*length);
   return true;
 }
 
@@ -830,19 +852,13 @@ Value Machine::import(Value module, Value name) {
 }
 
 bool Machine::global() {
-  const auto module = line();
-  if (!module) return false;
-  const auto name = last_line_of_name();
-  if (!name) return false;
-  if (module->empty() || name->empty()) return break_at(at_, "an import without a name");
-  if (!is_utf8(*module, false) || !is_utf8(*name, false)) {
+  const std::string_view module = line_or_rest();
+  const std::string_view name = line_or_rest();
+  // An empty name fails in the C unpickler; pickle.py imports the module first.
+  if (!is_utf8(module, false) || !is_utf8(name, false)) {
     return break_at(at_, "an import whose name is not UTF-8");
   }
-  const std::uint64_t offset = at_ + 1;
-  const Value module_text = build_.text_in_input(Kind::kString, offset, module->size());
-  const Value name_text =
-      build_.text_in_input(Kind::kString, offset + module->size() + 1, name->size());
-  return push(import(module_text, name_text));
+  return push(import(text_value(module), text_value(name)));
 }
 
 bool Machine::stack_global() {
@@ -889,18 +905,16 @@ bool Machine::reduce() {
 }
 
 bool Machine::inst() {
-  const auto module = line();
-  if (!module) return false;
-  const auto name = last_line_of_name();
-  if (!name) return false;
+  const std::string_view module = line_or_rest();
+  const std::string_view name = line_or_rest();
+  // GLOBAL takes UTF-8, INST only ASCII.
+  if (!is_ascii(module) || !is_ascii(name)) {
+    return break_at(at_, "an import by INST whose name is not ASCII");
+  }
+  // pickle.py imports before it looks for the mark.
+  const Value cls = import(text_value(module), text_value(name));
   const auto start = close_mark();
-  if (!start) return false;
-  if (module->empty() || name->empty()) return break_at(at_, "an import without a name");
-  const Value arguments = take_tuple(*start);
-  const Value module_text = build_.text_in_input(Kind::kString, at_ + 1, module->size());
-  const Value name_text =
-      build_.text_in_input(Kind::kString, at_ + 2 + module->size(), name->size());
-  return call(import(module_text, name_text), arguments, Builder::none());
+  return start && call(cls, take_tuple(*start), Builder::none());
 }
 
 bool Machine::obj() {
@@ -927,6 +941,37 @@ bool Machine::new_obj(bool with_keywords) {
   return call(cls, arguments, keywords);
 }
 
+// Whether Python could take the value for false.
+bool Machine::is_falsy(Value value) const {
+  const Graph& graph = run_.graph;
+  switch (graph.kind(value)) {
+    case Kind::kNone:
+      return true;
+    case Kind::kBool:
+      return !graph.boolean(value);
+    case Kind::kInt:
+      return graph.integer(value) == 0;
+    case Kind::kFloat:
+      return graph.real(value) == 0;
+    case Kind::kString:
+    case Kind::kPy2String:
+    case Kind::kBytes:
+    case Kind::kByteArray:
+      return graph.text(value).empty();
+    case Kind::kTuple:
+      return graph.tuple_items(value).empty();
+    case Kind::kList:
+    case Kind::kDict:
+    case Kind::kSet:
+    case Kind::kFrozenSet:
+      return graph.length(value) == 0;
+    case Kind::kBuffer:
+      return true;  // it may be empty
+    default:
+      return false;
+  }
+}
+
 bool Machine::build() {
   if (reachable() < 2) return underflow();
   const Value state = pop();
@@ -938,9 +983,12 @@ bool Machine::build() {
     return true;
   }
   // A plain value has neither __setstate__ nor attributes: only a state that says nothing passes.
-  const Kind state_kind = run_.graph.kind(state);
-  const bool harmless = state_kind == Kind::kNone || state_kind == Kind::kTuple ||
-                        (state_kind == Kind::kDict && run_.graph.length(state) == 0);
+  // pickle.py asks for the truth of the state, and of both halves of a pair.
+  bool harmless = is_falsy(state);
+  if (run_.graph.kind(state) == Kind::kTuple && run_.graph.tuple_items(state).size() == 2) {
+    harmless = std::ranges::all_of(run_.graph.tuple_items(state),
+                                   [this](Value half) { return is_falsy(half); });
+  }
   if (!harmless) return break_at(at_, "state is given to a value that has no attributes");
   odd(OddityKind::kStateOnLiteral);
   return true;
@@ -949,10 +997,9 @@ bool Machine::build() {
 bool Machine::persistent(bool as_line) {
   Value id = Builder::none();
   if (as_line) {
-    const auto text = line();
-    if (!text) return false;
-    if (!is_ascii(*text)) return break_at(at_, "a persistent id that is not ASCII");
-    id = build_.text_in_input(Kind::kString, at_ + 1, text->size());
+    const std::string_view text = line_or_rest();
+    if (!is_ascii(text)) return break_at(at_, "a persistent id that is not ASCII");
+    id = text_value(text);
   } else {
     if (reachable() == 0) return underflow();
     id = pop();
@@ -1002,7 +1049,15 @@ bool Machine::readonly_buffer() {
 
 Run run(ByteSpan stream, const Limits& limits) {
   Run result;
-  Machine(stream, limits, result).execute();
+  Machine(stream, limits, Crossing::kReadsOn, result).execute();
+  const bool crossed = std::ranges::any_of(result.oddities, [](const Oddity& oddity) {
+    return oddity.kind == OddityKind::kFrameCrossed || oddity.kind == OddityKind::kFrameOverlap;
+  });
+  if (crossed) {
+    auto other = std::make_unique<Run>();
+    Machine(stream, limits, Crossing::kDropsRest, *other).execute();
+    result.other_reading = std::move(other);
+  }
   return result;
 }
 

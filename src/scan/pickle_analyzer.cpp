@@ -172,6 +172,9 @@ void analyze_pickle(const format::Part& part, std::vector<Finding>& findings) {
       if (!is_stream) return;
     }
     StreamAnalyzer(part, base, run, findings).analyze();
+    if (run.other_reading) {
+      StreamAnalyzer(part, base, *run.other_reading, findings).analyze();
+    }
     if (run.end != pickle::End::kStop) return;
     base += run.end_offset;
   }

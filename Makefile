@@ -13,7 +13,7 @@ SOURCES = $(shell find bench demo fuzz include src tests -name '*.[ch]pp' 2>/dev
 
 # Targets in the order they are named: a package must be there before the build that needs it.
 .NOTPARALLEL:
-.PHONY: build demo test check asan tidy fuzz debug format format-check install clean help \
+.PHONY: build demo test check asan tidy fuzz bench debug format format-check install clean help \
         bootstrap bootstrap-dev
 
 build: ## the command, build/release/tare
@@ -45,6 +45,11 @@ ifneq ($(wildcard fuzz/CMakeLists.txt),)
 else
 	@echo "SKIPPED: fuzz: there are no fuzz targets yet"
 endif
+
+bench: ## build and run the benchmarks
+	cmake --preset release -DTARE_BUILD_BENCH=ON
+	cmake --build --preset release --parallel $(JOBS)
+	python3 -B bench/pickle_bench.py $(RELEASE)
 
 debug: ## a build to debug, build/debug/tare
 	cmake --preset debug

@@ -1,0 +1,56 @@
+// Times the pickle machine: tare_pickle_bench RUNS FILE... prints a line of JSON for each file, and
+// with several files of the same folder one for all of them together. Driven by pickle_bench.py.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "tare/input.hpp"
+#include "tare/pickle.hpp"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The median of several runs over all inputs, in seconds.
+double time_all(const std::vector<tare::Input>& inputs, int runs, std::uint64_t& opcodes) {
+  std::vector<double> seconds;
+  for (int run = 0; run < runs; ++run) {
+    opcodes = 0;
+    const auto start = Clock::now();
+    for (const tare::Input& input : inputs) {
+      opcodes += tare::pickle::run(input.bytes()).opcode_count;
+    }
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  std::ranges::nth_element(seconds, seconds.begin() + runs / 2);
+  return seconds[static_cast<std::size_t>(runs / 2)];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 4;
+  const int runs = std::max(1, std::atoi(argv[1]));
+  std::vector<tare::Input> inputs;
+  std::uint64_t bytes = 0;
+  for (int i = 2; i < argc; ++i) {
+    auto input = tare::Input::map(argv[i]);
+    if (!input) {
+      std::fprintf(stderr, "%s: %s\n", argv[i], input.error().what);
+      return 2;
+    }
+    bytes += input->size();
+    inputs.push_back(std::move(*input));
+  }
+  std::uint64_t opcodes = 0;
+  const double seconds = time_all(inputs, runs, opcodes);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  std::printf("{\"seconds\": %.9f, \"opcodes\": %lu, \"bytes\": %lu, \"peak_kib\": %ld}\n", seconds,
+              static_cast<unsigned long>(opcodes), static_cast<unsigned long>(bytes),
+              usage.ru_maxrss);
+}

@@ -1,0 +1,41 @@
+"""Writes seeds for the fuzzers: hostile streams, pickles of objects, and small files of each format."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import random
+import sys
+import zipfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/differential"))
+import streams  # noqa: E402
+
+
+def archive(data_pkl, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as out:
+        out.writestr("m/data.pkl", data_pkl)
+        out.writestr("m/data/0", bytes(16))
+        out.writestr("m/version", "3\n")
+    return buffer.getvalue()
+
+
+def safetensors():
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                         "__metadata__": {"format": "pt"}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(8)
+
+
+def main():
+    rng = random.Random(5)
+    seeds = list(streams.recipes()) + list(streams.of_objects(rng, 100))
+    seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+    seeds.append(safetensors())
+    for seed in seeds:
+        with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
+            file.write(seed)
+
+
+main()

@@ -73,6 +73,15 @@ inline std::string payload() {
   return "cos\nsystem\nS'id'\n\x85R";
 }
 
+// A stream of two readings: in memory, BINBYTES has the length 0x107, swallows the payload, and
+// goes on with `end`; from a file object, the rest of the frame is dropped, the length is 1, and
+// the payload runs.
+inline std::string two_readings(std::string_view end) {
+  const std::string hidden = u32(1) + u8(0) + payload() + ".";
+  return "(" + frame(2) + "B\x07" + hidden + std::string(0x107 + 3 - hidden.size(), 'x') +
+         std::string(end);
+}
+
 // The events of a stream, one line each: "OFFSET OPCODE statement".
 inline std::vector<std::string> trace(std::string_view stream) {
   const auto run = pickle::run(as_bytes(stream));

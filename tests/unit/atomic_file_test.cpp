@@ -81,7 +81,7 @@ TEST(AtomicFile, WritesMoreThanItsBuffer) {
   std::string expected;
   auto file = AtomicFile::create(dir / "out", Replace::kNo);
   ASSERT_TRUE(file.has_value());
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 16; ++i) {
     // Small pieces and pieces beyond the buffer, in turn.
     const std::string piece(i % 8 == 7 ? 1'500'000 : 1000, static_cast<char>('a' + i % 26));
     ASSERT_TRUE(file->write(as_bytes(piece)).has_value());
@@ -216,7 +216,6 @@ TEST(AtomicFile, MovesWithItsTemporaryFile) {
 }
 
 TEST(AtomicFile, NeverReplacesADevice) {
-  GTEST_SKIP() << "BUG: Replace::kYes moves the new file over a FIFO (or /dev/null, for root)";
   const TempDir dir;
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
   const auto file = AtomicFile::create(dir / "pipe", Replace::kYes);
@@ -225,7 +224,6 @@ TEST(AtomicFile, NeverReplacesADevice) {
 }
 
 TEST(AtomicFile, TakesTheLongestName) {
-  GTEST_SKIP() << "BUG: the name of the temporary file is longer than the file system allows";
   const TempDir dir;
   const std::string name(255, 'n');
   write_whole(dir / name, "x", Replace::kNo);

@@ -110,13 +110,25 @@ TEST(HostilePickle, StringThatIsNotAscii) {  // A5
   EXPECT_THAT(oddities("S'ascii'\n."), IsEmpty());
 }
 
-// C reads the frame by itself and then goes on in the file, so that what a linear reader takes for
-// the data of BINBYTES is code. The frame that its argument crosses gives it away.
 TEST(HostilePickle, FrameShorterThanAnArgument) {  // A6
-  const std::string hidden = payload() + ".";
-  const std::string stream = proto(4) + text(std::string(200, 'x')) + "0(" + frame(2) + "B" +
-                             u32(hidden.size()) + hidden + "0N.";
-  EXPECT_THAT(oddities(stream), Contains(OddityKind::kFrameCrossed));
+  const std::string stream = proto(4) + two_readings("0N.");
+  const auto run = pickle::run(as_bytes(stream));
+  EXPECT_EQ(run.end, End::kStop) << run.error.what;
+  EXPECT_EQ(run.end_offset, stream.size());
+  EXPECT_THAT(run.events, IsEmpty());
+  EXPECT_THAT(oddities(stream), ElementsAre(OddityKind::kFrameCrossed));
+  ASSERT_NE(run.other_reading, nullptr);
+  const auto& other = *run.other_reading;
+  EXPECT_EQ(other.end, End::kStop) << other.error.what;
+  ASSERT_EQ(other.events.size(), 2U);
+  EXPECT_EQ(statement(other.graph, other.events[1]), "os.system('id')");
+}
+
+TEST(HostilePickle, OneReadingIsEnoughForMostStreams) {
+  for (const std::string& stream :
+       {payload() + ".", proto(4) + frame(2) + "N.", proto(4) + frame(100) + "N."}) {
+    EXPECT_EQ(pickle::run(as_bytes(stream)).other_reading, nullptr);
+  }
 }
 
 TEST(HostilePickle, NonAsciiGlobalBehindThePayload) {  // A8
@@ -359,8 +371,9 @@ TEST(HostilePickle, LastLineWithoutEnd) {
               ElementsAre("from os import system", "os.system('id')"));
   EXPECT_THAT(oddities("(S'id'\nios\nsystemX"), ElementsAre(OddityKind::kPickleCut));
   EXPECT_THAT(statements("cos\nsystemX"), ElementsAre("from os import system"));
-  EXPECT_THAT(statements("cos\nX"), IsEmpty());
-  EXPECT_THAT(statements("cos"), IsEmpty());
+  // Even without a name the module is imported.
+  EXPECT_THAT(statements("cos\nX"), ElementsAre("from os import "));
+  EXPECT_THAT(statements("cosX"), ElementsAre("from os import "));
 }
 
 // The unpicklers in Python call with *args, whatever it is.
@@ -373,6 +386,7 @@ TEST(HostilePickle, ArgumentsThatAreNoTuple) {
 TEST(HostilePickle, StateOfPlainValues) {
   EXPECT_THAT(oddities("]Nb."), ElementsAre(OddityKind::kStateOnLiteral));
   EXPECT_THAT(oddities("]}b."), ElementsAre(OddityKind::kStateOnLiteral));
+  EXPECT_THAT(oddities("N]b."), ElementsAre(OddityKind::kStateOnLiteral));
 }
 
 TEST(HostilePickle, ItemsOfObjects) {

@@ -13,17 +13,20 @@ SOURCES = $(shell find bench demo fuzz include src tests -name '*.[ch]pp' 2>/dev
 
 # Targets in the order they are named: a package must be there before the build that needs it.
 .NOTPARALLEL:
-.PHONY: build demo test check asan tidy fuzz bench debug format format-check install clean help \
+.PHONY: configure build demo test check asan tidy fuzz bench debug format format-check install clean help \
         bootstrap bootstrap-dev
 
-build: ## the command, build/release/tare
+configure:
 	cmake --preset release $(CMAKE_FLAGS)
-	cmake --build --preset release --parallel $(JOBS)
+
+build: configure ## the command, build/release/tare, and the demo beside it
+	cmake --build --preset release --parallel $(JOBS) --target tare_cli tare_demo
 
 demo: bootstrap build ## the exercise: the attack, the catch, the safe path
 	$(RELEASE)/tare demo
 
-test: bootstrap build ## every test on the release build
+test: bootstrap configure ## every test on the release build
+	cmake --build --preset release --parallel $(JOBS)
 	ctest --preset release --parallel $(JOBS)
 
 check: bootstrap-dev test asan tidy format-check fuzz ## all there is: what a change has to pass

@@ -24,7 +24,9 @@ bool in_container() {
       std::filesystem::exists("/run/.containerenv", ignored)) {
     return true;
   }
-  if (const char* name = std::getenv("container"); name != nullptr && *name != '\0') return true;
+  for (const char* variable : {"container", "KUBERNETES_SERVICE_HOST"}) {
+    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0') return true;
+  }
   std::ifstream groups("/proc/1/cgroup");
   std::stringstream text;
   text << groups.rdbuf();
@@ -48,17 +50,20 @@ void add_system_directory(std::vector<std::string>& out, const std::filesystem::
 }  // namespace
 
 std::expected<Sandbox, std::string> Sandbox::find(const std::filesystem::path& scratch) {
-  Sandbox bubblewrap(Kind::kBubblewrap, scratch);
-  const auto probe = bubblewrap.run({{"/usr/bin/true"}, {}, std::chrono::seconds(10)});
-  if (probe && probe->exit_code == 0) return bubblewrap;
+  std::string why;
+  for (const Kind kind : {Kind::kBubblewrap, Kind::kBubblewrapWithoutProc}) {
+    Sandbox bubblewrap(kind, scratch);
+    const auto probe = bubblewrap.run({{"/usr/bin/true"}, {}, std::chrono::seconds(10)});
+    if (probe && probe->exit_code == 0) return bubblewrap;
+    if (why.empty()) why = probe ? probe->output : probe.error();
+  }
   if (in_container()) return Sandbox(Kind::kContainer, "/tmp");
-  const std::string why = !probe ? probe.error() : "bwrap: " + probe->output;
   return std::unexpected("no sandbox here: this is no container, and bubblewrap does not work (" +
                          why.substr(0, why.find('\n')) + ")");
 }
 
 std::string Sandbox::description() const {
-  return kind_ == Kind::kBubblewrap
+  return kind_ != Kind::kContainer
              ? "bubblewrap (no network, read-only system, its own /tmp)"
              : "the container around this program (namespaces are not to be had here)";
 }
@@ -78,7 +83,12 @@ std::vector<std::string> Sandbox::wrap(const Command& command) const {
   for (const char* path : {"/etc/alternatives", "/etc/ld.so.cache", "/etc/python3"}) {
     out.insert(out.end(), {"--ro-bind-try", path, path});
   }
-  out.insert(out.end(), {"--proc", "/proc", "--dev", "/dev"});
+  if (kind_ == Kind::kBubblewrap) {
+    out.insert(out.end(), {"--proc", "/proc"});
+  } else {  // PyTorch looks at the processor
+    out.insert(out.end(), {"--ro-bind-try", "/proc/cpuinfo", "/proc/cpuinfo"});
+  }
+  out.insert(out.end(), {"--dev", "/dev"});
   out.insert(out.end(), {"--bind", scratch_.string(), "/tmp", "--chdir", "/tmp"});
   for (const auto& path : command.readable) {
     out.insert(out.end(), {"--ro-bind", path.string(), path.string()});

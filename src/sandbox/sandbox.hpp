@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <string>
@@ -44,7 +45,8 @@ class Sandbox {
   std::expected<Outcome, std::string> run(const Command& command) const;
 
  private:
-  enum class Kind : bool { kBubblewrap, kContainer };
+  // In some containers there are namespaces, but no leave to mount a new /proc.
+  enum class Kind : std::uint8_t { kBubblewrap, kBubblewrapWithoutProc, kContainer };
 
   Sandbox(Kind kind, std::filesystem::path scratch) : kind_(kind), scratch_(std::move(scratch)) {}
   std::vector<std::string> wrap(const Command& command) const;

@@ -8,7 +8,9 @@
 namespace tare::pickle {
 namespace {
 
-// Writes an expression with an explicit stack of work, stops when the text is long enough.
+// Writes an expression with an explicit stack of work, stops when the text is long enough. Looks at
+// no more values than it may write characters: a call of a call of a call has no text before the
+// innermost one.
 class ExpressionWriter {
  public:
   ExpressionWriter(const Graph& graph, std::size_t max_length)
@@ -38,6 +40,7 @@ class ExpressionWriter {
   std::vector<Work> work_;
   std::vector<Work> pending_;
   std::set<std::uint32_t> open_;  // containers being written: a cycle ends here
+  std::size_t expanded_ = 0;
 };
 
 std::string ExpressionWriter::write(Value value) {
@@ -51,7 +54,10 @@ std::string ExpressionWriter::write(Value value) {
       open_.erase(work.value.bits());
     } else if (!work.literal.empty()) {
       out_ += work.literal;
+    } else if (expanded_ >= max_length_) {
+      out_ += "...";
     } else {
+      ++expanded_;
       expand(work.value);
       schedule();
     }
@@ -146,7 +152,9 @@ void ExpressionWriter::expand(Value value) {
       expand_items("{", "}", value);
       break;
     case Kind::kSet:
-      graph_.length(value) == 0 ? then("set()") : expand_items("{", "}", value);
+      // Not by length(), which looks at every update.
+      graph_.updates(value).begin() == graph_.updates(value).end() ? then("set()")
+                                                                   : expand_items("{", "}", value);
       break;
     case Kind::kFrozenSet:
       expand_items("frozenset([", "])", value);

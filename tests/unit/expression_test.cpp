@@ -92,6 +92,13 @@ TEST(Expression, StaysNearTheLength) {
   }
 }
 
+// A chain of calls has no text before its innermost one: it is not looked for at any cost, or a
+// file of 20,000 calls takes a minute to report on.
+TEST(Expression, LooksAtNoMoreValuesThanItMayWriteCharacters) {
+  EXPECT_EQ(result_of(global("a", "b") + repeat(")R", 3) + "."), "a.b()()()");
+  EXPECT_THAT(result_of(global("a", "b") + repeat(")R", 1000) + "."), StartsWith("...()()"));
+}
+
 TEST(Expression, ShowsSharedObjectsEachTime) {
   EXPECT_EQ(result_of("]" + binput(0) + binget(0) + binget(0) + "\x87."), "([], [], [])");
 }

@@ -42,6 +42,7 @@ PUBLIC = {
     "input.hpp": "io",
     "version.hpp": "io",
     "pickle.hpp": "pickle",
+    "pickle_disasm.hpp": "pickle",
     "pickle_opcodes.def": "pickle",
     "pickle_writer.hpp": "pickle",
     "tensor.hpp": "tensor",

@@ -1,0 +1,404 @@
+#include "pickle/disasm_fast.hpp"
+
+#include <bit>
+
+#include "io/cursor.hpp"
+#include "pickle/python_repr.hpp"
+
+namespace tare::pickle {
+namespace {
+
+using Way = FastLines::Way;
+using Template = FastLines::Template;
+
+Way way_of(const OpcodeInfo& info) {
+  switch (info.op) {
+    case Op::kStop:
+    case Op::kProto:
+    case Op::kObj:
+    case Op::kPop:
+    case Op::kExt1:
+    case Op::kExt2:
+    case Op::kExt4:
+      return Way::kLeave;
+    case Op::kMark:
+      return Way::kMark;
+    case Op::kMemoize:
+      return Way::kMemoize;
+    case Op::kBinPut:
+      return Way::kPut1;
+    case Op::kLongBinPut:
+      return Way::kPut4;
+    case Op::kBinGet:
+      return Way::kGet1;
+    case Op::kLongBinGet:
+      return Way::kGet4;
+    default:
+      break;
+  }
+  switch (info.argument) {
+    case Argument::kNone:
+      return info.pops < 0 ? Way::kCloseMark : Way::kPlain;
+    case Argument::kUint1:
+      return Way::kUint1;
+    case Argument::kUint2:
+      return Way::kUint2;
+    case Argument::kInt4:
+      return Way::kInt4;
+    case Argument::kFloat8:
+      return Way::kFloat;
+    case Argument::kUtf8_1:
+      return Way::kText1;
+    case Argument::kUtf8_4:
+      return Way::kText4;
+    default:
+      return Way::kLeave;
+  }
+}
+
+// The longest instruction with an argument of fixed size.
+constexpr std::uint64_t kMaxFixed = 9;
+// Text is read in words, which may reach past its end.
+constexpr std::uint64_t kWord = 8;
+
+// 0 to 999 as three digits, with zeros or blanks in front, and as they are.
+struct Digits {
+  std::array<std::array<char, 4>, 1000> zeros;   // "007:"
+  std::array<std::array<char, 4>, 1000> blanks;  // "  7:"
+  std::array<std::array<char, 4>, 1000> plain;   // "7", and at last the length
+};
+
+constexpr Digits kDigits = [] {
+  Digits digits{};
+  for (unsigned n = 0; n < 1000; ++n) {
+    const char text[3] = {static_cast<char>('0' + n / 100), static_cast<char>('0' + n / 10 % 10),
+                          static_cast<char>('0' + n % 10)};
+    const unsigned skip = n < 10 ? 2 : n < 100 ? 1 : 0;
+    digits.zeros[n] = {text[0], text[1], text[2], ':'};
+    digits.blanks[n] = {skip > 0 ? ' ' : text[0], skip > 1 ? ' ' : text[1], text[2], ':'};
+    for (unsigned i = skip; i < 3; ++i) digits.plain[n][i - skip] = text[i];
+    digits.plain[n][3] = static_cast<char>(3 - skip);
+  }
+  return digits;
+}();
+
+// What follows copies more bytes than it means to keep: a fixed number is faster.
+char* put_three(char* out, std::uint64_t value) {
+  std::memcpy(out, kDigits.zeros[value].data(), 4);
+  return out + 3;
+}
+char* put_below_1000(char* out, std::uint64_t value) {
+  const std::array<char, 4>& digits = kDigits.plain[value];
+  std::memcpy(out, digits.data(), 4);
+  return out + digits[3];
+}
+char* put_number(char* out, std::uint64_t value) {
+  if (value < 1000) return put_below_1000(out, value);
+  const std::uint64_t thousands = value / 1000;
+  if (thousands < 1000) return put_three(put_below_1000(out, thousands), value % 1000);
+  const std::uint64_t millions = thousands / 1000;
+  if (millions >= 1000) return std::to_chars(out, out + 20, value).ptr;
+  return put_three(put_three(put_below_1000(out, millions), thousands % 1000), value % 1000);
+}
+char* put_signed_number(char* out, std::int64_t value) {
+  if (value < 0) *out++ = '-';
+  return put_number(out, static_cast<std::uint64_t>(value < 0 ? -value : value));
+}
+// Offsets are written by thousands: only the last three digits change from line to line.
+constexpr std::uint64_t kStep = 1000;
+
+class Offsets {
+ public:
+  explicit Offsets(std::uint64_t thousands)
+      : tail_(thousands > 0 ? &kDigits.zeros : &kDigits.blanks) {
+    // As "%5d:". The head has 15 digits at most: no input is longer.
+    char text[20];
+    const auto count = static_cast<std::size_t>(put_number(text, thousands) - text);
+    length_ = std::max<std::size_t>(count, 2);
+    head_.fill(' ');
+    if (thousands > 0) std::memcpy(head_.data() + length_ - count, text, count);
+  }
+  char* put(char* out, std::uint64_t rest) const {
+    std::memcpy(out, head_.data(), head_.size());
+    std::memcpy(out + length_, (*tail_)[rest].data(), 4);
+    return out + length_ + 4;
+  }
+
+ private:
+  std::array<char, 16> head_{};
+  std::size_t length_ = 0;
+  const std::array<std::array<char, 4>, 1000>* tail_;
+};
+
+// Room for the lines of kStep bytes of input: the longest has an offset, FastLines::kMaxLevel
+// marks, the longest name, two numbers, and what fixed-size copies write past its end.
+constexpr std::size_t kMaxLine = 200;
+static_assert((kStep + 1) * kMaxLine <= TextSink::kMaxRoom);
+
+// ASCII that repr() leaves as it is, between single quotes. May also refuse other text.
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+
+bool is_plain(std::uint64_t word) {
+  constexpr std::uint64_t kHigh = 0x80 * kOnes;
+  const auto has_zero = [](std::uint64_t w) { return (w - kOnes) & ~w; };
+  return ((((word - 0x20 * kOnes) | (word + kOnes) | word) | has_zero(word ^ '\'' * kOnes) |
+           has_zero(word ^ '\\' * kOnes)) &
+          kHigh) == 0;
+}
+
+std::string_view code_of(Op op, char (&buffer)[4]) {
+  constexpr char kHex[] = "0123456789abcdef";
+  const auto byte = static_cast<std::uint8_t>(op);
+  buffer[0] = static_cast<char>(byte);
+  if (byte < 0x80) return {buffer, 1};
+  buffer[0] = '\\';
+  buffer[1] = 'x';
+  buffer[2] = kHex[byte >> 4];
+  buffer[3] = kHex[byte & 15];
+  return {buffer, 4};
+}
+
+std::string template_text(const OpcodeInfo& info, std::size_t level) {
+  char buffer[4];
+  std::string text = " ";
+  text += code_of(info.op, buffer);
+  text.resize(6 + 4 * level, ' ');
+  text += info.name;
+  const std::string_view message = info.op == Op::kMemoize ? "(as "
+                                   : info.pops < 0         ? "(MARK at "
+                                                           : "";
+  if (info.argument == Argument::kNone && message.empty()) return text += '\n';
+  text.append(info.name.size() < 10 ? 10 - info.name.size() : 0, ' ');
+  return text.append(" ").append(message);
+}
+
+Template make_template(const OpcodeInfo& info, std::size_t level) {
+  const std::string text = template_text(info, level);
+  const int pops = info.pops >= 0 ? info.pops : info.pops == kMarkAndOne ? 1 : 0;
+  Template line{};
+  text.copy(line.text, sizeof line.text);
+  line.length = static_cast<std::uint8_t>(text.size());
+  line.way = way_of(info);
+  line.pops = static_cast<std::uint8_t>(pops);
+  line.change = static_cast<std::int8_t>(info.op == Op::kMark ? 0 : info.pushes - pops);
+  return line;
+}
+
+std::unique_ptr<FastLines::Row> make_row(std::size_t level) {
+  auto row = std::make_unique<FastLines::Row>();
+  for (const OpcodeInfo& info : kOpcodes) {
+    (*row)[static_cast<std::uint8_t>(info.op)] = make_template(info, level);
+  }
+  return row;
+}
+
+// step() has made sure that it is there.
+template <typename T>
+T argument(ByteSpan input, std::uint64_t at) {
+  T value{};
+  std::memcpy(&value, input.subspan(at + 1).data(), sizeof value);
+  return value;
+}
+
+char* put_template(char* out, const Template& line) {
+  std::memcpy(out, line.text, Template::kNarrow);
+  if (line.length > Template::kNarrow) [[unlikely]] {
+    std::memcpy(out, line.text, sizeof line.text);
+  }
+  return out + line.length;
+}
+char* put_end(char* out) {
+  *out = '\n';
+  return out + 1;
+}
+char* put_parenthesis_end(char* out) {
+  *out = ')';
+  return put_end(out + 1);
+}
+char* put_float(char* out, std::uint64_t big_endian_bits) {
+  return write_float_repr(out, std::bit_cast<double>(__builtin_bswap64(big_endian_bits)));
+}
+
+// The functions below return the length of the instruction, or 0 if it is nothing for the short
+// cut. `out` is moved behind what they write.
+
+// Text that repr() leaves as it is. `start` is where it starts in the instruction.
+std::uint64_t put_text(char*& out, ByteSpan input, std::uint64_t at, std::uint64_t start,
+                       std::uint64_t count, std::uint64_t limit) {
+  // No more than there is room for, and another word behind it.
+  if (count > kStep || at + start + count + kWord > limit) return 0;
+  char* end = out;
+  *end++ = '\'';
+  for (std::uint64_t i = 0; i < count; i += kWord) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, input.subspan(at + start + i).data(), kWord);
+    std::memcpy(end + i, &word, kWord);
+    if (count - i < kWord) {
+      const std::uint64_t mask = (std::uint64_t{1} << (8 * (count - i))) - 1;
+      word = (word & mask) | ('a' * kOnes & ~mask);
+    }
+    if (!is_plain(word)) return 0;
+  }
+  end += count;
+  *end++ = '\'';
+  out = put_end(end);
+  return start + count;
+}
+
+std::uint64_t put_new_key(char*& out, MemoKeys& memo, std::uint64_t key, std::uint64_t length) {
+  if (!memo.is_dense(key) || memo.contains_dense(key)) return 0;
+  memo.add(key);
+  out = put_end(put_number(out, key));
+  return length;
+}
+
+std::uint64_t put_known_key(char*& out, const MemoKeys& memo, std::uint64_t key,
+                            std::uint64_t length) {
+  if (!memo.contains_dense(key)) return 0;
+  out = put_end(put_number(out, key));
+  return length;
+}
+
+}  // namespace
+
+FastLines::FastLines(ByteSpan stream, TextSink& out, DisasmState& state)
+    : stream_(stream), out_(out), state_(state) {}
+
+std::uint64_t FastLines::run(std::uint64_t at) {
+  const std::uint64_t limit = std::min<std::uint64_t>(stream_.size(), state_.frame_end);
+  while (at + kMaxFixed <= limit && !out_.refused()) {
+    const std::uint64_t base = at - at % kStep;
+    const std::uint64_t end = std::min(kStep, limit - base - kMaxFixed + 1);
+    at = base + step(base, at - base, end, limit - base);
+    if (at < base + end) break;
+  }
+  note_protocols();
+  return at;
+}
+
+void FastLines::note_protocols() {
+  for (const OpcodeInfo& info : kOpcodes) {
+    bool& seen = seen_[static_cast<std::uint8_t>(info.op)];
+    if (seen) state_.protocols |= 1U << info.protocol;
+    seen = false;
+  }
+}
+
+// The templates of the current level; nullptr if that is too deep.
+const Template* FastLines::row() {
+  const std::size_t level = state_.stack.open_marks();
+  if (level > kMaxLevel) return nullptr;
+  std::unique_ptr<Row>& row = rows_[level];
+  if (row == nullptr) row = make_row(level);
+  return row->data();
+}
+
+// Writes the lines of instructions that start below `end` and do not reach past `limit`. Offsets
+// count from `base`. This is the hot loop: everything it needs is in local variables, and what can
+// be is one copy of fixed size.
+std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_t end,
+                              std::uint64_t limit) {
+  const ByteSpan input = stream_.subspan(base);
+  const Offsets offsets(base / kStep);
+  StackShape& stack = state_.stack;
+  MemoKeys& memo = state_.memo;
+  const Template* lines = row();
+  if (lines == nullptr) end = at;
+  std::uint64_t reachable = stack.reachable();
+  char* out = out_.room(TextSink::kMaxRoom);
+  while (at < end) {
+    const auto byte = std::to_integer<std::uint8_t>(input[at]);
+    const Template& line = lines[byte];
+    char* next = put_template(offsets.put(out, at), line);
+    std::uint64_t length = 0;  // of the instruction, once it is written
+    switch (line.way) {
+      case Way::kLeave:
+        break;
+      case Way::kPlain:
+        if (reachable >= line.pops) length = 1;
+        break;
+      case Way::kUint1: {
+        // Small integers come in rows.
+        for (;;) {
+          next = put_end(put_below_1000(next, argument<std::uint8_t>(input, at)));
+          if (at + 2 >= end || std::to_integer<std::uint8_t>(input[at + 2]) != byte) break;
+          at += 2;
+          ++reachable;
+          next = put_template(offsets.put(next, at), line);
+        }
+        length = 2;
+        break;
+      }
+      case Way::kUint2:
+        next = put_end(put_number(next, argument<std::uint16_t>(input, at)));
+        length = 3;
+        break;
+      case Way::kInt4:
+        next = put_end(put_signed_number(next, argument<std::int32_t>(input, at)));
+        length = 5;
+        break;
+      case Way::kFloat:
+        next = put_end(put_float(next, argument<std::uint64_t>(input, at)));
+        length = 9;
+        break;
+      case Way::kText1:
+        length = put_text(next, input, at, 2, argument<std::uint8_t>(input, at), limit);
+        break;
+      case Way::kText4:
+        length = put_text(next, input, at, 5, argument<std::uint32_t>(input, at), limit);
+        break;
+      case Way::kPut1:
+        if (reachable > 0) length = put_new_key(next, memo, argument<std::uint8_t>(input, at), 2);
+        break;
+      case Way::kPut4:
+        if (reachable > 0) length = put_new_key(next, memo, argument<std::uint32_t>(input, at), 5);
+        break;
+      case Way::kGet1:
+        length = put_known_key(next, memo, argument<std::uint8_t>(input, at), 2);
+        break;
+      case Way::kGet4:
+        length = put_known_key(next, memo, argument<std::uint32_t>(input, at), 5);
+        break;
+      case Way::kMemoize:
+        if (reachable == 0 || !memo.has_next()) break;
+        next = put_parenthesis_end(put_number(next, memo.size()));
+        memo.add_next();
+        length = 1;
+        break;
+      case Way::kMark:
+        stack.set_reachable(reachable);
+        stack.push_mark(base + at);
+        lines = row();
+        if (lines == nullptr) end = at;
+        reachable = 0;
+        length = 1;
+        break;
+      case Way::kCloseMark: {
+        if (!stack.has_mark() || stack.has_taken_marks() ||
+            stack.fence() - 1 - stack.fence(1) < line.pops) {
+          break;
+        }
+        std::uint64_t mark = 0;
+        stack.close_mark(mark);
+        next = put_parenthesis_end(put_number(next, mark));
+        lines = row();
+        if (lines == nullptr) end = at;
+        reachable = stack.reachable();
+        length = 1;
+        break;
+      }
+      default:
+        __builtin_unreachable();
+    }
+    if (length == 0) break;
+    reachable += static_cast<std::uint64_t>(std::int64_t{line.change});
+    seen_[byte] = true;
+    at += length;
+    out = next;
+  }
+  stack.set_reachable(reachable);
+  out_.used_to(out);
+  return at;
+}
+
+}  // namespace tare::pickle

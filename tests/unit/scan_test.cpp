@@ -358,22 +358,28 @@ TEST(ScanDangerous, TensorsThatReachPastTheirStorage) {
 }
 
 // The tensor of a checkpoint that is no flat dict, with whatever is around it.
-std::string around_tensor(const std::string& before, const std::string& behind) {
+std::string around_tensor(const std::string& before, const std::string& behind,
+                          const TensorCall& call = small_tensor(),
+                          const std::string& storage = "short") {
   pickle::Writer out;
   out.proto(2).raw(as_bytes(before));
-  write_tensor(out, small_tensor());
+  write_tensor(out, call);
   out.raw(as_bytes(behind));
-  return torch_zip(std::string(as_text(out.view())), {{"0", "short"}}).build();
+  return torch_zip(std::string(as_text(out.view())), {{"0", storage}}).build();
 }
 
 // Wherever a tensor stands in the pickle, the loader makes it.
 TEST(ScanDangerous, ShortStoragesAnywhere) {
   GTEST_SKIP() << "BUG: only tensors of a flat dict are compared with their records";
+  EXPECT_EQ(verdict_of(around_tensor("]", "a.", small_tensor(), small_storage())), Verdict::kSafe);
   EXPECT_EQ(verdict_of(around_tensor("", ".")), Verdict::kDangerous);  // the tensor alone
   EXPECT_EQ(verdict_of(around_tensor("]", "a.")), Verdict::kDangerous);
   EXPECT_EQ(verdict_of(around_tensor("}" + long_text("model") + "}" + long_text("w"), "ss.")),
             Verdict::kDangerous);
   EXPECT_EQ(verdict_of(around_tensor("N", "0.")), Verdict::kDangerous);  // made and dropped
+  TensorCall wild = small_tensor();
+  wild.strides = {1000, 1};
+  EXPECT_EQ(verdict_of(around_tensor("]", "a.", wild, small_storage())), Verdict::kDangerous);
   // The storage is read even if no tensor is made of it.
   pickle::Writer storage;
   storage.proto(2);
@@ -691,6 +697,16 @@ TEST(ScanArchive, EntriesThatCannotBeRead) {
   const auto report = scanned(clean_torch_zip().add(damaged).build());
   EXPECT_EQ(report.verdict, Verdict::kUnreadable);
   EXPECT_THAT(rules_of(report), Contains("TARE-ZIP-003"));
+}
+
+// A directory has no content; one that has some is read by nobody, or by somebody else.
+TEST(ScanArchive, DirectoriesHoldNothing) {
+  GTEST_SKIP() << "BUG: a deflated entry with a slash at its end and size 0 is passed over";
+  ZipEntry directory;
+  directory.name = "m/data.pkl/";
+  directory.raw = deflate(payload() + ".");
+  directory.method = 8;
+  EXPECT_GE(verdict_of(clean_torch_zip().add(directory).build()), Verdict::kSuspicious);
 }
 
 TEST(ScanArchive, ArchivesThatCannotBeRead) {

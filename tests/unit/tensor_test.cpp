@@ -204,7 +204,7 @@ std::vector<std::uint32_t> numbers_of(Shape shape, std::vector<std::uint64_t> st
   const std::string bytes =
       gathered({DType::kU32, std::move(shape), std::move(strides), offset, as_bytes(storage)});
   std::vector<std::uint32_t> numbers(bytes.size() / 4);
-  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data(), bytes.size());
   return numbers;
 }
 

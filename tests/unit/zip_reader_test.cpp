@@ -592,6 +592,14 @@ TEST(ZipReader, RefusesADamagedStream) {
   EXPECT_FALSE(inflate_error(cut) == ErrorCode::kIo);
 }
 
+TEST(ZipReader, RefusesBytesBehindTheStream) {
+  GTEST_SKIP() << "BUG: what follows the end of a deflate stream is not noticed";
+  ZipEntry longer = entry("a", test::repeat("content ", 1000));
+  longer.method = 8;
+  longer.raw = test::deflate(longer.content) + "hidden";
+  EXPECT_EQ(inflate_error(longer), ErrorCode::kMismatch);
+}
+
 TEST(ZipReader, RefusesToInflateBeyondTheLimits) {
   ZipEntry bomb = entry("a", std::string(2'000'000, '\0'));
   bomb.method = 8;

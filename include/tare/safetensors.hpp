@@ -65,10 +65,14 @@ Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
 // Called with the number of tensor bytes written so far.
 using Progress = std::function<void(std::uint64_t)>;
 
+// Called with the temporary file when everything is written and before it gets its name; an error
+// keeps the output from appearing.
+using BeforeCommit = std::function<Result<void>(const std::filesystem::path&)>;
+
 // Writes a file that appears whole or not at all. Same tensors and metadata, same bytes. Memory:
 // the header and a megabyte.
 Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
                         const Metadata& metadata, Overwrite overwrite = Overwrite::kNo,
-                        const Progress& progress = {});
+                        const Progress& progress = {}, const BeforeCommit& before_commit = {});
 
 }  // namespace tare::safetensors

@@ -473,6 +473,7 @@ Result<std::vector<std::byte>> Reader::inflate(const Entry& entry) const {
   stream.avail_out = static_cast<uInt>(out.size());
   const int status = ::inflate(&stream, Z_FINISH);
   const std::uint64_t produced = stream.total_out;
+  const bool whole = stream.avail_in == 0;
   ::inflateEnd(&stream);
   if (produced != entry.size) {
     return fail(ErrorCode::kMismatch, "the entry inflates to another size than declared",
@@ -480,6 +481,10 @@ Result<std::vector<std::byte>> Reader::inflate(const Entry& entry) const {
   }
   if (status != Z_STREAM_END) {
     return fail(ErrorCode::kMalformed, "the compressed data is damaged", entry.data_offset);
+  }
+  if (!whole) {
+    return fail(ErrorCode::kMismatch, "bytes follow the end of the compressed data",
+                entry.data_offset);
   }
   out.resize(entry.size);
   return out;

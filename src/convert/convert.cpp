@@ -1,6 +1,7 @@
 #include "tare/convert.hpp"
 
 #include <cstring>
+#include <optional>
 #include <unordered_map>
 
 namespace tare {
@@ -65,17 +66,22 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
   }
   summary.tensors = tensors.size();
   summary.shared = count_shared(model);
-  const auto saved = safetensors::save(output, std::move(tensors), {{"format", "pt"}},
-                                       options.overwrite, options.progress);
+  // Verified before it gets its name: what is not equal to its source never appears.
+  std::optional<ConvertFailure> difference;
+  const auto verify = [&](const std::filesystem::path& written) -> Result<void> {
+    auto verified = verify_safetensors(model, written);
+    if (verified) return {};
+    difference = verified.error();
+    return std::unexpected(difference->error);
+  };
+  const auto saved =
+      safetensors::save(output, std::move(tensors), {{"format", "pt"}}, options.overwrite,
+                        options.progress, options.verify ? verify : safetensors::BeforeCommit());
+  if (difference) return std::unexpected(*difference);
   if (!saved) return failure(saved.error(), output.string());
   summary.file_bytes = saved->file_bytes;
   summary.sha256 = saved->sha256;
-  if (options.verify) {
-    if (auto verified = verify_safetensors(model, output); !verified) {
-      return std::unexpected(verified.error());
-    }
-    summary.verified = true;
-  }
+  summary.verified = options.verify;
   return summary;
 }
 

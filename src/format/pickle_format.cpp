@@ -16,16 +16,21 @@ bool could_be_module(std::string_view name) {
   });
 }
 
+bool imports_a_module(const pickle::Run& run) {
+  return std::ranges::any_of(run.events, [&run](const pickle::Event& event) {
+    if (event.kind != pickle::EventKind::kImport) return false;
+    const auto module = run.graph.written_module(event.subject);
+    return !run.graph.is_text(module) || could_be_module(run.graph.text(module));
+  });
+}
+
 bool recognises(ByteSpan bytes) {
   if (bytes.size() >= 2 && bytes[0] == std::byte{0x80} && bytes[1] <= std::byte{5}) return true;
   // Protocols 0 and 1 have no signature: what runs to STOP, or imports on the way, is a pickle. A
   // single byte '.' or the like is not worth the name.
   const auto run = pickle::run(bytes);
-  for (const auto& event : run.events) {
-    if (event.kind == pickle::EventKind::kImport) {
-      const auto module = run.graph.written_module(event.subject);
-      if (!run.graph.is_text(module) || could_be_module(run.graph.text(module))) return true;
-    }
+  if (imports_a_module(run) || (run.other_reading && imports_a_module(*run.other_reading))) {
+    return true;
   }
   return run.end == pickle::End::kStop && run.opcode_count > 1;
 }

@@ -334,7 +334,8 @@ Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
 }
 
 Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
-                        const Metadata& metadata, Overwrite overwrite, const Progress& progress) {
+                        const Metadata& metadata, Overwrite overwrite, const Progress& progress,
+                        const BeforeCommit& before_commit) {
   const auto header = plan_header(tensors, metadata);
   if (!header) return std::unexpected(header.error());
   auto file = AtomicFile::create(
@@ -351,6 +352,12 @@ Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToS
       return std::unexpected(written.error());
     }
     if (progress) progress(file->size() - header->size());
+  }
+  if (before_commit) {
+    if (auto flushed = file->flush(); !flushed) return std::unexpected(flushed.error());
+    if (auto allowed = before_commit(file->temporary()); !allowed) {
+      return std::unexpected(allowed.error());
+    }
   }
   if (auto committed = file->commit(); !committed) return std::unexpected(committed.error());
   return SaveResult{file->size(), sha256.hex_digest()};

@@ -92,6 +92,16 @@ Result<StorageId> read_storage_id(const Graph& graph, Value persistent) {
   return StorageId{graph.name_text(items[1]), graph.text(items[2]), *numel};
 }
 
+Result<void> check_storage(const Graph& graph, Value persistent, const StorageLookup& lookup) {
+  const auto id = read_storage_id(graph, persistent);
+  if (!id) return std::unexpected(id.error());
+  const auto dtype = dtype_of_storage_class(id->storage_class);
+  // The other storages have at least a byte an element, or count bytes.
+  const auto bytes = storage_bytes(*id, dtype ? dtype_bits(*dtype) : 8, lookup);
+  if (!bytes) return std::unexpected(bytes.error());
+  return {};
+}
+
 bool is_tensor(const Graph& graph, Value value) {
   if (graph.kind(value) != Kind::kCall) return false;
   const std::string_view module = called_module(graph, value);

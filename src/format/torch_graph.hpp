@@ -22,6 +22,11 @@ Result<StorageId> read_storage_id(const pickle::Graph& graph, pickle::Value pers
 // Finds the bytes of a storage.
 using StorageLookup = std::function<Result<ByteSpan>(const StorageId&)>;
 
+// Checks that a storage has the bytes that its id claims. Errors: those of read_storage_id() and of
+// `lookup`, kMalformed, kOverflow.
+Result<void> check_storage(const pickle::Graph& graph, pickle::Value persistent,
+                           const StorageLookup& lookup);
+
 struct TorchTensor {
   TensorView view;
   std::string_view storage_key;

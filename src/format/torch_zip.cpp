@@ -66,13 +66,22 @@ const zip::Entry* find_entry(const zip::Reader& archive, std::string_view folder
   return found == archive.entries().end() ? nullptr : &*found;
 }
 
-// Names that stand in the directory twice: which record a loader takes is its own affair.
-std::unordered_set<std::string_view> ambiguous_names(const zip::Reader& archive) {
-  std::unordered_set<std::string_view> names;
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+// Names that stand in the directory twice, as PyTorch compares them, in lower case: which record a
+// loader takes is its own affair.
+std::unordered_set<std::string> ambiguous_names(const zip::Reader& archive) {
+  std::unordered_set<std::string> names;
   for (const auto& anomaly : archive.anomalies()) {
     if (anomaly.kind == zip::AnomalyKind::kDuplicateName ||
         anomaly.kind == zip::AnomalyKind::kCaseCollision) {
-      names.insert(archive.entries()[anomaly.entry].name);
+      names.insert(lower_case(archive.entries()[anomaly.entry].name));
     }
   }
   return names;
@@ -84,6 +93,9 @@ class TorchArchive {
   static Result<TorchArchive> open(ByteSpan bytes);
 
   Result<ModelContents> contents();
+  // Notes on every tensor and storage that the pickle makes, wherever it stands, and that does not
+  // fit its record.
+  void note_misfits(std::vector<Note>& notes);
 
  private:
   explicit TorchArchive(zip::Reader archive) : archive_(std::move(archive)) {}
@@ -97,7 +109,7 @@ class TorchArchive {
   std::vector<std::byte> inflated_;
   pickle::Run run_;
   std::unordered_map<std::string_view, const zip::Entry*> records_;
-  std::unordered_set<std::string_view> ambiguous_;
+  std::unordered_set<std::string> ambiguous_;               // in lower case
   std::unordered_map<std::string, std::size_t> positions_;  // of the tensors, by name
 };
 
@@ -111,7 +123,7 @@ Result<TorchArchive> TorchArchive::open(ByteSpan bytes) {
   if (data == nullptr) {
     return fail(ErrorCode::kWrongFormat, "a zip archive without data.pkl: not a torch checkpoint");
   }
-  if (torch.ambiguous_.contains(data->name)) {
+  if (torch.ambiguous_.contains(lower_case(data->name))) {
     return fail(ErrorCode::kRefused, "the archive has more than one data.pkl",
                 data->central_offset);
   }
@@ -162,7 +174,7 @@ Result<void> TorchArchive::check_byte_order() {
 Result<ByteSpan> TorchArchive::storage(std::string_view key) {
   const auto record = records_.find(key);
   if (record == records_.end()) return fail(ErrorCode::kNotFound, "the storage has no record");
-  if (ambiguous_.contains(record->second->name)) {
+  if (ambiguous_.contains(lower_case(record->second->name))) {
     return fail(ErrorCode::kRefused, "the storage has more than one record");
   }
   return archive_.stored_bytes(*record->second);
@@ -226,6 +238,23 @@ Result<ModelContents> TorchArchive::contents() {
   return contents;
 }
 
+void TorchArchive::note_misfits(std::vector<Note>& notes) {
+  const auto lookup = [this](const StorageId& id) { return storage(id.key); };
+  const auto check = [&](const Error& error, std::uint64_t offset) {
+    if (error.code != ErrorCode::kMalformed && error.code != ErrorCode::kOverflow) return;
+    notes.push_back({NoteKind::kTensor, offset, folder_ + "data.pkl", error.what});
+  };
+  for (const auto& event : run_.events) {
+    if (event.kind == pickle::EventKind::kCall && is_tensor(run_.graph, event.subject)) {
+      const auto tensor = read_tensor(run_.graph, event.subject, lookup);
+      if (!tensor) check(tensor.error(), event.offset);
+    } else if (event.kind == pickle::EventKind::kPersistentLoad) {
+      const auto read = check_storage(run_.graph, event.subject, lookup);
+      if (!read) check(read.error(), event.offset);
+    }
+  }
+}
+
 Result<ModelContents> read_tensors(ByteSpan bytes) {
   auto archive = TorchArchive::open(bytes);
   if (!archive) return std::unexpected(archive.error());
@@ -255,14 +284,6 @@ bool looks_like_pickle(ByteSpan bytes) {
   return kPickle.recognises(bytes);
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
 // Keys of the storages that the pickle refers to.
 void collect_storage_keys(ByteSpan stream, std::unordered_set<std::string>& keys) {
   const auto run = pickle::run(stream);
@@ -274,8 +295,8 @@ void collect_storage_keys(ByteSpan stream, std::unordered_set<std::string>& keys
 
 class PartLister {
  public:
-  explicit PartLister(const zip::Reader& archive)
-      : archive_(archive), folder_(folder_of(archive)) {}
+  PartLister(const zip::Reader& archive, std::uint64_t archive_bytes)
+      : archive_(archive), folder_(folder_of(archive)), stored_budget_(3 * archive_bytes) {}
 
   PartList list();
 
@@ -286,6 +307,8 @@ class PartLister {
   const zip::Reader& archive_;
   std::string folder_;
   std::uint64_t inflate_budget_ = kMaxInflatedBytes;
+  // Entries that do not overlap use at most the size of the archive.
+  std::uint64_t stored_budget_;
   PartList list_;
 };
 
@@ -299,7 +322,7 @@ PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
 
 void PartLister::add_entry(std::size_t index) {
   const zip::Entry& entry = archive_.entries()[index];
-  if (entry.is_directory() && entry.size == 0) return;
+  if (entry.is_directory() && entry.size == 0 && entry.stored_size == 0) return;
   ByteSpan content;
   std::uint64_t offset = Error::kNoOffset;
   if (entry.method == zip::kDeflated) {
@@ -323,6 +346,12 @@ void PartLister::add_entry(std::size_t index) {
           {NoteKind::kUnreadable, entry.central_offset, entry.name, stored.error().what});
       return;
     }
+    if (stored->size() > stored_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the entries share more bytes than tare is willing to look at"});
+      return;
+    }
+    stored_budget_ -= stored->size();
     content = *stored;
     offset = entry.data_offset;
   }
@@ -368,21 +397,12 @@ PartList PartLister::list() {
 Result<PartList> list_parts(ByteSpan bytes) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
-  auto list = PartLister(*archive).list();
+  auto list = PartLister(*archive, bytes.size()).list();
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }
   // What the pickle claims about storages must fit their records.
-  if (auto contents = read_tensors(bytes)) {
-    for (const Problem& problem : contents->problems) {
-      if (problem.error.code != ErrorCode::kMalformed &&
-          problem.error.code != ErrorCode::kOverflow) {
-        continue;
-      }
-      list.notes.push_back(
-          {NoteKind::kTensor, problem.error.offset, problem.subject, problem.error.what});
-    }
-  }
+  if (auto torch = TorchArchive::open(bytes)) torch->note_misfits(list.notes);
   return list;
 }
 

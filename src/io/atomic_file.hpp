@@ -31,13 +31,15 @@ class AtomicFile {
   Result<void> write(ByteSpan bytes);
   // Bytes written so far.
   std::uint64_t size() const { return size_; }
+  // Hands what was written to the system, so that a reader of temporary() sees it.
+  Result<void> flush();
+  const std::filesystem::path& temporary() const { return temporary_; }
   // Errors: kExists if another process made `path` meanwhile and it is not to be replaced.
   Result<void> commit();
 
  private:
   AtomicFile() = default;
   Result<void> write_through(ByteSpan bytes);
-  Result<void> flush();
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;  // empty once committed or moved from

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <unordered_set>
 
 #include "scan/analyzers.hpp"
@@ -19,7 +18,7 @@ using pickle::Value;
 class StreamAnalyzer {
  public:
   StreamAnalyzer(const format::Part& part, std::uint64_t base, const pickle::Run& run,
-                 std::vector<Finding>& findings)
+                 Findings& findings)
       : part_(part), base_(base), run_(run), graph_(run.graph), findings_(findings) {}
 
   void analyze();
@@ -27,19 +26,19 @@ class StreamAnalyzer {
  private:
   void analyze_import(const Event& event);
   void analyze_call(const Event& event);
-  Finding& add(const Rule& rule, std::uint64_t offset, std::string detail) {
-    Finding& finding = findings_.emplace_back();
-    finding.rule = &rule;
-    finding.entry = part_.path;
-    finding.offset = base_ + offset;
-    finding.detail = std::move(detail);
+  Finding* add(const Rule& rule, std::uint64_t offset, std::string detail) {
+    Finding* finding = findings_.add(rule);
+    if (finding == nullptr) return nullptr;
+    finding->entry = part_.path;
+    finding->offset = base_ + offset;
+    finding->detail = std::move(detail);
     return finding;
   }
-  Finding& add(const Rule& rule, const Event& event, std::string detail) {
-    Finding& finding = add(rule, event.offset, std::move(detail));
-    finding.opcode = pickle::op_name(event.op);
-    finding.evidence = pickle::statement(graph_, event);
-    return finding;
+  void add(const Rule& rule, const Event& event, std::string detail) {
+    Finding* finding = add(rule, event.offset, std::move(detail));
+    if (finding == nullptr) return;
+    finding->opcode = pickle::op_name(event.op);
+    finding->evidence = pickle::statement(graph_, event);
   }
   // The gadget behind a global, under its Python 3 name or as written.
   std::optional<scan_policy::Category> gadget(Value global) const;
@@ -50,7 +49,7 @@ class StreamAnalyzer {
   std::uint64_t base_;
   const pickle::Run& run_;
   const Graph& graph_;
-  std::vector<Finding>& findings_;
+  Findings& findings_;
   std::unordered_set<std::uint32_t> called_;  // globals that are the callable of some call
 };
 
@@ -153,22 +152,23 @@ void StreamAnalyzer::analyze() {
 
 }  // namespace
 
-void analyze_pickle(const format::Part& part, std::vector<Finding>& findings) {
+void analyze_pickle(const format::Part& part, Findings& findings) {
   std::uint64_t base = 0;
   while (base < part.bytes.size()) {
     const ByteSpan rest = part.bytes.subspan(base);
     const auto run = pickle::run(rest);
     // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
     // that are none. A stream that neither ends nor does anything is not worth its own findings.
-    const bool is_stream = run.end == pickle::End::kStop || !run.events.empty();
+    const bool is_stream = run.end == pickle::End::kStop || !run.events.empty() ||
+                           (run.other_reading && !run.other_reading->events.empty());
     if (base > 0) {
       const bool plain = run.end == pickle::End::kStop;
-      Finding& finding = findings.emplace_back();
-      finding.rule = &scan_rules::kPickleTrailing;
-      finding.entry = part.path;
-      finding.offset = base;
-      finding.detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
-                       (plain ? ", another pickle among them" : "");
+      if (Finding* finding = findings.add(scan_rules::kPickleTrailing)) {
+        finding->entry = part.path;
+        finding->offset = base;
+        finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
+                          (plain ? ", another pickle among them" : "");
+      }
       if (!is_stream) return;
     }
     StreamAnalyzer(part, base, run, findings).analyze();

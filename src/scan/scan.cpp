@@ -5,6 +5,7 @@
 
 #include "format/format.hpp"
 #include "scan/analyzers.hpp"
+#include "scan/findings.hpp"
 #include "scan/rules.hpp"
 
 namespace tare {
@@ -26,22 +27,23 @@ const Rule& rule_of(format::NoteKind kind) {
   return scan_rules::kUnknownPart;
 }
 
-void add_note(const format::Note& note, ScanReport& report) {
-  Finding& finding = report.findings.emplace_back();
-  finding.rule = &rule_of(note.kind);
-  finding.entry = note.path;
-  finding.offset = note.offset == Error::kNoOffset ? 0 : note.offset;
-  finding.detail = note.text;
+void add(Findings& findings, const Rule& rule, std::string entry, std::uint64_t offset,
+         std::string detail) {
+  Finding* finding = findings.add(rule);
+  if (finding == nullptr) return;
+  finding->entry = std::move(entry);
+  finding->offset = offset == Error::kNoOffset ? 0 : offset;
+  finding->detail = std::move(detail);
 }
 
-void analyze_part(const format::Part& part, ScanReport& report) {
+void analyze_part(const format::Part& part, Findings& findings, ScanReport& report) {
   ++report.parts;
   switch (part.kind) {
     case format::PartKind::kPickle:
-      analyze_pickle(part, report.findings);
+      analyze_pickle(part, findings);
       return;
     case format::PartKind::kTorchScript:
-      analyze_torchscript(part, report.findings);
+      analyze_torchscript(part, findings);
       return;
     case format::PartKind::kTensorData:
       report.tensor_bytes += part.bytes.size();
@@ -52,26 +54,22 @@ void analyze_part(const format::Part& part, ScanReport& report) {
     case format::PartKind::kUnknown:
       break;
   }
-  Finding& finding = report.findings.emplace_back();
-  finding.rule = &scan_rules::kUnknownPart;
-  finding.entry = part.path;
-  finding.detail =
-      std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes));
+  add(findings, scan_rules::kUnknownPart, part.path, 0,
+      std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes)));
 }
 
 // One format's reading of the file.
-void scan_as(const format::Format& format, ByteSpan bytes, ScanReport& report) {
+void scan_as(const format::Format& format, ByteSpan bytes, Findings& findings, ScanReport& report) {
   report.formats.emplace_back(format.name);
   const auto list = format.list_parts(bytes);
   if (!list) {
-    Finding& finding = report.findings.emplace_back();
-    finding.rule = &scan_rules::kUnreadableFile;
-    finding.offset = list.error().has_offset() ? list.error().offset : 0;
-    finding.detail = list.error().what;
+    add(findings, scan_rules::kUnreadableFile, "", list.error().offset, list.error().what);
     return;
   }
-  for (const format::Note& note : list->notes) add_note(note, report);
-  for (const format::Part& part : list->parts) analyze_part(part, report);
+  for (const format::Note& note : list->notes) {
+    add(findings, rule_of(note.kind), note.path, note.offset, note.text);
+  }
+  for (const format::Part& part : list->parts) analyze_part(part, findings, report);
 }
 
 }  // namespace
@@ -81,7 +79,13 @@ Result<ScanReport> scan(ByteSpan bytes) {
   if (found.empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes).data());
   ScanReport report;
   report.size = bytes.size();
-  for (const format::Format* format : found) scan_as(*format, bytes, report);
+  Findings findings;
+  for (const format::Format* format : found) scan_as(*format, bytes, findings, report);
+  if (const std::uint64_t left_out = findings.left_out(); left_out > 0) {
+    add(findings, scan_rules::kFindingsLeftOut, "", 0,
+        std::to_string(left_out) + " findings are not listed");
+  }
+  report.findings = findings.take();
   std::ranges::stable_sort(report.findings, [](const Finding& a, const Finding& b) {
     return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
   });

@@ -36,26 +36,26 @@ std::string line_at(std::string_view text, std::size_t position) {
 
 }  // namespace
 
-void analyze_torchscript(const format::Part& part, std::vector<Finding>& findings) {
+void analyze_torchscript(const format::Part& part, Findings& findings) {
   const std::string_view source = as_text(part.bytes);
   bool dangerous = false;
   for (const Marker& marker : kMarkers) {
     const std::size_t position = source.find(marker.text);
     if (position == std::string_view::npos) continue;
     dangerous = true;
-    Finding& finding = findings.emplace_back();
-    finding.rule = &scan_rules::kScriptDangerous;
-    finding.entry = part.path;
-    finding.offset = position;
-    finding.evidence = line_at(source, position);
-    finding.detail = std::string("the code ") + marker.meaning;
+    Finding* finding = findings.add(scan_rules::kScriptDangerous);
+    if (finding == nullptr) return;
+    finding->entry = part.path;
+    finding->offset = position;
+    finding->evidence = line_at(source, position);
+    finding->detail = std::string("the code ") + marker.meaning;
   }
   if (dangerous) return;
-  Finding& finding = findings.emplace_back();
-  finding.rule = &scan_rules::kScriptCode;
-  finding.entry = part.path;
-  finding.evidence = line_at(source, 0);
-  finding.detail = std::to_string(part.bytes.size()) + " bytes of code that a loader may run";
+  Finding* finding = findings.add(scan_rules::kScriptCode);
+  if (finding == nullptr) return;
+  finding->entry = part.path;
+  finding->evidence = line_at(source, 0);
+  finding->detail = std::to_string(part.bytes.size()) + " bytes of code that a loader may run";
 }
 
 }  // namespace tare

@@ -271,7 +271,6 @@ TEST(ScanDangerous, APayloadInTheOtherReading) {
 }
 
 TEST(ScanDangerous, APayloadInTheOtherReadingOfAStreamThatBreaks) {
-  GTEST_SKIP() << "BUG: without PROTO, only the reading in memory decides what is a pickle";
   EXPECT_EQ(verdict_of(two_readings("\xFF")), Verdict::kDangerous);
 }
 
@@ -370,7 +369,6 @@ std::string around_tensor(const std::string& before, const std::string& behind,
 
 // Wherever a tensor stands in the pickle, the loader makes it.
 TEST(ScanDangerous, ShortStoragesAnywhere) {
-  GTEST_SKIP() << "BUG: only tensors of a flat dict are compared with their records";
   EXPECT_EQ(verdict_of(around_tensor("]", "a.", small_tensor(), small_storage())), Verdict::kSafe);
   EXPECT_EQ(verdict_of(around_tensor("", ".")), Verdict::kDangerous);  // the tensor alone
   EXPECT_EQ(verdict_of(around_tensor("]", "a.")), Verdict::kDangerous);
@@ -701,7 +699,6 @@ TEST(ScanArchive, EntriesThatCannotBeRead) {
 
 // A directory has no content; one that has some is read by nobody, or by somebody else.
 TEST(ScanArchive, DirectoriesHoldNothing) {
-  GTEST_SKIP() << "BUG: a deflated entry with a slash at its end and size 0 is passed over";
   ZipEntry directory;
   directory.name = "m/data.pkl/";
   directory.raw = deflate(payload() + ".");
@@ -787,7 +784,6 @@ TEST(Scan, EvidenceIsPrintable) {
 }
 
 TEST(Scan, LimitsItsFindings) {
-  GTEST_SKIP() << "BUG: two bytes make a finding of some 300 bytes: 100 MB of input take 15 GB";
   EXPECT_LE(scanned(repeat(proto(2), 200'000) + "N.").findings.size(), 20'000U);
   EXPECT_LE(scanned(repeat("N.", 200'000)).findings.size(), 20'000U);
   EXPECT_LE(scanned(repeat("cm\nn\n0", 100'000) + "N.").findings.size(), 20'000U);

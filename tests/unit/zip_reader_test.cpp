@@ -593,7 +593,6 @@ TEST(ZipReader, RefusesADamagedStream) {
 }
 
 TEST(ZipReader, RefusesBytesBehindTheStream) {
-  GTEST_SKIP() << "BUG: what follows the end of a deflate stream is not noticed";
   ZipEntry longer = entry("a", test::repeat("content ", 1000));
   longer.method = 8;
   longer.raw = test::deflate(longer.content) + "hidden";

@@ -70,7 +70,7 @@ enum class Kind : std::uint8_t {
   kCall,        // the result of REDUCE, NEWOBJ, NEWOBJ_EX, OBJ or INST
   kPersistent,  // what the loader's persistent_load returns
   kExtension,   // a registered object nobody here knows
-  kBuffer,      // an out-of-band buffer
+  kBuffer,      // an out-of-band buffer, or the read-only form of an object
 };
 
 // The stable lower-case name of a kind ("int", "str", "call").
@@ -82,6 +82,7 @@ enum class UpdateKind : std::uint8_t { kAppend, kSetItems, kAddItems, kBuild };
 struct Update {
   UpdateKind kind;
   std::span<const Value> items;  // kSetItems: key, value, key, value, ...
+  std::uint32_t position = 0;    // see Event::position
 };
 
 class Graph;
@@ -134,6 +135,7 @@ class Graph {
   std::span<const Value> tuple_items(Value value) const;  // kTuple
   // kList, kDict, kSet, kFrozenSet: what it holds; opaque kinds: what was done to it.
   UpdateRange updates(Value value) const;
+  Update update_at(std::uint32_t position) const;
   // Elements of a list, set or frozenset, keys of a dict (counting repeated ones). Linear in the
   // number of its updates.
   std::uint64_t length(Value value) const;
@@ -153,6 +155,10 @@ class Graph {
   Value keywords(Value call) const { return record(call, 3); }   // kCall: None unless NEWOBJ_EX
   Value persistent_id(Value persistent) const { return record(persistent, 1); }  // kPersistent
   Value extension_code(Value extension) const { return record(extension, 1); }   // kExtension
+  // kGlobal: the protocol at that point of the stream. From 4 on, a name with dots is a path.
+  std::uint8_t protocol(Value global) const;
+  // kBuffer made by READONLY_BUFFER: the object that it is the read-only form of.
+  Value writable_form(Value buffer) const { return record(buffer, 1); }
   // Opaque kinds: the opcode that made it and its offset in the stream.
   Op made_by(Value value) const;
   std::uint64_t made_at(Value value) const;
@@ -162,7 +168,11 @@ class Graph {
   }
   std::string_view text_or_empty(Value value) const { return is_text(value) ? text(value) : ""; }
 
+  // Tuples with items, opaque kinds: when it was made, on the scale of Event::position.
+  std::uint32_t position(Value value) const { return node(value).edge(); }
+
   std::size_t node_count() const { return nodes_.size(); }
+  static Value node_at(std::uint32_t index) { return Value::from_bits(index << 2 | kTagNode); }
   // A dense number for values that live in the arena, for visited sets; nothing for immediates.
   std::optional<std::uint32_t> node_index(Value value) const {
     return (value.bits() & kTagMask) == kTagNode ? std::optional(value.bits() >> 2) : std::nullopt;
@@ -237,6 +247,9 @@ struct Event {
   Op op;
   Value subject;
   Value argument;
+  // How far the graph had grown. An update or a tuple with a lower position was there before the
+  // event, any other came later: this is how the order of things is told.
+  std::uint32_t position;
   std::uint64_t offset;  // of the opcode, bytes from the start of the stream
 };
 

@@ -33,6 +33,8 @@ report::Colour colour_for_stdout();
 void add_scan(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
+void add_decompile(CLI::App& app, int& exit_code);
+void add_trace(CLI::App& app, int& exit_code);
 void add_disasm(CLI::App& app, int& exit_code);
 
 // Starts tare-demo in place of this process, before any input is read. Returns only on failure.

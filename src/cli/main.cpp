@@ -26,6 +26,8 @@ int run(int argc, char** argv) {
   tare::cli::add_scan(app, exit_code);
   tare::cli::add_inspect(app, exit_code);
   tare::cli::add_convert(app, exit_code);
+  tare::cli::add_decompile(app, exit_code);
+  tare::cli::add_trace(app, exit_code);
   tare::cli::add_disasm(app, exit_code);
   app.add_subcommand("demo", "the exercise: unsafe and safe model files (tare demo --help)");
   try {

@@ -79,6 +79,11 @@ class Builder {
     return add({kind, 0, first << 24});
   }
 
+  void note_protocol(Value global, std::uint8_t protocol) {
+    Value& op = graph_.edges_[graph_.node(global).edge() + 5];
+    op = Value::from_bits(op.bits() | std::uint32_t{protocol} << 8);
+  }
+
   // Appends an update to a container or an opaque value.
   void update(Value object, UpdateKind kind, const Value* items, std::size_t count) {
     auto& edges = graph_.edges_;

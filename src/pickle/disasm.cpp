@@ -171,6 +171,7 @@ bool Disassembler::undecodable(const Error& error) {
 // Behind STOP.
 void Disassembler::finish() {
   ++result_.pickle_count;
+  fast_.note_protocols();
   out_.append("highest protocol among opcodes = ");
   out_.append_number(static_cast<std::uint64_t>(std::bit_width(state_.protocols)) - 1);
   out_.append('\n');

@@ -92,7 +92,7 @@ char* put_below_1000(char* out, std::uint64_t value) {
   std::memcpy(out, digits.data(), 4);
   return out + digits[3];
 }
-char* put_number(char* out, std::uint64_t value) {
+[[gnu::always_inline]] inline char* put_number(char* out, std::uint64_t value) {
   if (value < 1000) return put_below_1000(out, value);
   const std::uint64_t thousands = value / 1000;
   if (thousands < 1000) return put_three(put_below_1000(out, thousands), value % 1000);
@@ -194,9 +194,9 @@ std::unique_ptr<FastLines::Row> make_row(std::size_t level) {
 
 // step() has made sure that it is there.
 template <typename T>
-T argument(ByteSpan input, std::uint64_t at) {
+T load(ByteSpan input, std::uint64_t at) {
   T value{};
-  std::memcpy(&value, input.subspan(at + 1).data(), sizeof value);
+  std::memcpy(&value, input.subspan(at).data(), sizeof value);
   return value;
 }
 
@@ -219,44 +219,58 @@ char* put_float(char* out, std::uint64_t big_endian_bits) {
   return write_float_repr(out, std::bit_cast<double>(__builtin_bswap64(big_endian_bits)));
 }
 
-// The functions below return the length of the instruction, or 0 if it is nothing for the short
-// cut. `out` is moved behind what they write.
+// What was written of an instruction: the end of its line, and its length; 0 if it is nothing for
+// the short cut.
+struct Written {
+  char* end;
+  std::uint64_t length;
+};
+constexpr Written kLeft{nullptr, 0};
 
 // Text that repr() leaves as it is. `start` is where it starts in the instruction.
-std::uint64_t put_text(char*& out, ByteSpan input, std::uint64_t at, std::uint64_t start,
-                       std::uint64_t count, std::uint64_t limit) {
+Written put_text(char* out, ByteSpan input, std::uint64_t at, std::uint64_t start,
+                 std::uint64_t count, std::uint64_t limit) {
   // No more than there is room for, and another word behind it.
-  if (count > kStep || at + start + count + kWord > limit) return 0;
-  char* end = out;
-  *end++ = '\'';
+  if (count > kStep || at + start + count + kWord > limit) return kLeft;
+  *out++ = '\'';
   for (std::uint64_t i = 0; i < count; i += kWord) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, input.subspan(at + start + i).data(), kWord);
-    std::memcpy(end + i, &word, kWord);
+    auto word = load<std::uint64_t>(input, at + start + i);
+    std::memcpy(out + i, &word, kWord);
     if (count - i < kWord) {
       const std::uint64_t mask = (std::uint64_t{1} << (8 * (count - i))) - 1;
       word = (word & mask) | ('a' * kOnes & ~mask);
     }
-    if (!is_plain(word)) return 0;
+    if (!is_plain(word)) return kLeft;
   }
-  end += count;
-  *end++ = '\'';
-  out = put_end(end);
-  return start + count;
+  out += count;
+  *out++ = '\'';
+  return {put_end(out), start + count};
 }
 
-std::uint64_t put_new_key(char*& out, MemoKeys& memo, std::uint64_t key, std::uint64_t length) {
-  if (!memo.is_dense(key) || memo.contains_dense(key)) return 0;
+Written put_new_key(char* out, MemoKeys& memo, std::uint64_t key, std::uint64_t length) {
+  if (!memo.is_dense(key) || memo.contains_dense(key)) return kLeft;
   memo.add(key);
-  out = put_end(put_number(out, key));
-  return length;
+  return {put_end(put_number(out, key)), length};
 }
 
-std::uint64_t put_known_key(char*& out, const MemoKeys& memo, std::uint64_t key,
-                            std::uint64_t length) {
-  if (!memo.contains_dense(key)) return 0;
-  out = put_end(put_number(out, key));
-  return length;
+Written put_known_key(char* out, const MemoKeys& memo, std::uint64_t key, std::uint64_t length) {
+  if (!memo.contains_dense(key)) return kLeft;
+  return {put_end(put_number(out, key)), length};
+}
+
+// Small integers come in rows, which have a loop of their own: BININT1 from `at` on, whose line is
+// written up to its argument. `length` is that of all of them.
+[[gnu::noinline]] Written put_row(char* out, ByteSpan input, std::uint64_t at, std::uint64_t end,
+                                  const Offsets& offsets, const Template& line) {
+  const Offsets here = offsets;
+  const std::byte opcode = input[at];
+  const std::uint64_t start = at;
+  for (;;) {
+    out = put_end(put_below_1000(out, load<std::uint8_t>(input, at + 1)));
+    at += 2;
+    if (at >= end || input[at] != opcode) return {out, at - start};
+    out = put_template(here.put(out, at), line);
+  }
 }
 
 }  // namespace
@@ -266,13 +280,14 @@ FastLines::FastLines(ByteSpan stream, TextSink& out, DisasmState& state)
 
 std::uint64_t FastLines::run(std::uint64_t at) {
   const std::uint64_t limit = std::min<std::uint64_t>(stream_.size(), state_.frame_end);
+  // A mark that was taken for a value makes closing marks a puzzle.
+  if (state_.stack.has_taken_marks()) return at;
   while (at + kMaxFixed <= limit && !out_.refused()) {
     const std::uint64_t base = at - at % kStep;
     const std::uint64_t end = std::min(kStep, limit - base - kMaxFixed + 1);
     at = base + step(base, at - base, end, limit - base);
     if (at < base + end) break;
   }
-  note_protocols();
   return at;
 }
 
@@ -284,12 +299,13 @@ void FastLines::note_protocols() {
   }
 }
 
-// The templates of the current level; nullptr if that is too deep.
-const Template* FastLines::row() {
-  const std::size_t level = state_.stack.open_marks();
+// The templates of a level; nullptr if that is too deep.
+const Template* FastLines::row(std::size_t level) {
   if (level > kMaxLevel) return nullptr;
   std::unique_ptr<Row>& row = rows_[level];
-  if (row == nullptr) row = make_row(level);
+  if (row == nullptr) [[unlikely]] {
+    row = make_row(level);
+  }
   return row->data();
 }
 
@@ -302,99 +318,94 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
   const Offsets offsets(base / kStep);
   StackShape& stack = state_.stack;
   MemoKeys& memo = state_.memo;
-  const Template* lines = row();
+  std::vector<StackShape::Mark>& marks = stack.marks();
+  std::uint64_t fence = stack.fence();
+  const Template* lines = row(marks.size());
   if (lines == nullptr) end = at;
   std::uint64_t reachable = stack.reachable();
   char* out = out_.room(TextSink::kMaxRoom);
   while (at < end) {
     const auto byte = std::to_integer<std::uint8_t>(input[at]);
     const Template& line = lines[byte];
-    char* next = put_template(offsets.put(out, at), line);
-    std::uint64_t length = 0;  // of the instruction, once it is written
+    char* const next = put_template(offsets.put(out, at), line);
+    Written written = kLeft;
     switch (line.way) {
       case Way::kLeave:
         break;
       case Way::kPlain:
-        if (reachable >= line.pops) length = 1;
+        if (reachable >= line.pops) written = {next, 1};
         break;
-      case Way::kUint1: {
-        // Small integers come in rows.
-        for (;;) {
-          next = put_end(put_below_1000(next, argument<std::uint8_t>(input, at)));
-          if (at + 2 >= end || std::to_integer<std::uint8_t>(input[at + 2]) != byte) break;
-          at += 2;
-          ++reachable;
-          next = put_template(offsets.put(next, at), line);
+      case Way::kUint1:
+        if (at + 2 < end && input[at + 2] == input[at]) {
+          written = put_row(next, input, at, end, offsets, line);
+          reachable += written.length / 2 - 1;
+        } else {
+          written = {put_end(put_below_1000(next, load<std::uint8_t>(input, at + 1))), 2};
         }
-        length = 2;
         break;
-      }
       case Way::kUint2:
-        next = put_end(put_number(next, argument<std::uint16_t>(input, at)));
-        length = 3;
+        written = {put_end(put_number(next, load<std::uint16_t>(input, at + 1))), 3};
         break;
       case Way::kInt4:
-        next = put_end(put_signed_number(next, argument<std::int32_t>(input, at)));
-        length = 5;
+        written = {put_end(put_signed_number(next, load<std::int32_t>(input, at + 1))), 5};
         break;
       case Way::kFloat:
-        next = put_end(put_float(next, argument<std::uint64_t>(input, at)));
-        length = 9;
+        written = {put_end(put_float(next, load<std::uint64_t>(input, at + 1))), 9};
         break;
       case Way::kText1:
-        length = put_text(next, input, at, 2, argument<std::uint8_t>(input, at), limit);
+        written = put_text(next, input, at, 2, load<std::uint8_t>(input, at + 1), limit);
         break;
       case Way::kText4:
-        length = put_text(next, input, at, 5, argument<std::uint32_t>(input, at), limit);
+        written = put_text(next, input, at, 5, load<std::uint32_t>(input, at + 1), limit);
         break;
       case Way::kPut1:
-        if (reachable > 0) length = put_new_key(next, memo, argument<std::uint8_t>(input, at), 2);
+        if (reachable == 0) break;
+        written = put_new_key(next, memo, load<std::uint8_t>(input, at + 1), 2);
         break;
       case Way::kPut4:
-        if (reachable > 0) length = put_new_key(next, memo, argument<std::uint32_t>(input, at), 5);
+        if (reachable == 0) break;
+        written = put_new_key(next, memo, load<std::uint32_t>(input, at + 1), 5);
         break;
       case Way::kGet1:
-        length = put_known_key(next, memo, argument<std::uint8_t>(input, at), 2);
+        written = put_known_key(next, memo, load<std::uint8_t>(input, at + 1), 2);
         break;
       case Way::kGet4:
-        length = put_known_key(next, memo, argument<std::uint32_t>(input, at), 5);
+        written = put_known_key(next, memo, load<std::uint32_t>(input, at + 1), 5);
         break;
       case Way::kMemoize:
         if (reachable == 0 || !memo.has_next()) break;
-        next = put_parenthesis_end(put_number(next, memo.size()));
+        written = {put_parenthesis_end(put_number(next, memo.size())), 1};
         memo.add_next();
-        length = 1;
         break;
       case Way::kMark:
-        stack.set_reachable(reachable);
-        stack.push_mark(base + at);
-        lines = row();
-        if (lines == nullptr) end = at;
+        marks.push_back({fence + reachable, base + at});
+        fence += reachable + 1;
         reachable = 0;
-        length = 1;
+        lines = row(marks.size());
+        if (lines == nullptr) end = at;
+        written = {next, 1};
         break;
       case Way::kCloseMark: {
-        if (!stack.has_mark() || stack.has_taken_marks() ||
-            stack.fence() - 1 - stack.fence(1) < line.pops) {
-          break;
-        }
-        std::uint64_t mark = 0;
-        stack.close_mark(mark);
-        next = put_parenthesis_end(put_number(next, mark));
-        lines = row();
-        if (lines == nullptr) end = at;
-        reachable = stack.reachable();
-        length = 1;
+        if (marks.empty()) break;
+        const StackShape::Mark mark = marks.back();
+        const std::size_t outer = marks.size() - 1;
+        const std::uint64_t outer_fence = outer == 0 ? 0 : marks[outer - 1].position + 1;
+        if (mark.position - outer_fence < line.pops) break;
+        marks.pop_back();
+        fence = outer_fence;
+        reachable = mark.position - fence;
+        lines = row(outer);
+        written = {put_parenthesis_end(put_number(next, mark.offset)), 1};
         break;
       }
       default:
         __builtin_unreachable();
     }
-    if (length == 0) break;
+    if (written.length == 0) break;
     reachable += static_cast<std::uint64_t>(std::int64_t{line.change});
     seen_[byte] = true;
-    at += length;
-    out = next;
+    at += written.length;
+    out = written.end;
   }
   stack.set_reachable(reachable);
   out_.used_to(out);

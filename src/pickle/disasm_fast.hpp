@@ -19,6 +19,9 @@ class FastLines {
   // Writes lines from `at` on, and returns the offset of the first instruction that it leaves.
   std::uint64_t run(std::uint64_t at);
 
+  // Adds the protocols of the opcodes written so far to the state. run() leaves that to its caller.
+  void note_protocols();
+
   // How an instruction is written.
   enum class Way : std::uint8_t {
     kLeave,  // not here
@@ -56,8 +59,7 @@ class FastLines {
 
  private:
   std::uint64_t step(std::uint64_t base, std::uint64_t at, std::uint64_t end, std::uint64_t limit);
-  const Template* row();
-  void note_protocols();
+  const Template* row(std::size_t level);
 
   ByteSpan stream_;
   TextSink& out_;

@@ -34,7 +34,8 @@ class MemoKeys {
   }
   void add(std::uint64_t key) {
     if (!is_dense(key)) return add_sparse(std::to_string(key));
-    if (key >= dense_.size()) dense_.resize(key + 1);
+    if (key == dense_.size()) return add_next();
+    if (key > dense_.size()) dense_.resize(key + 1);
     size_ += dense_[key] ? 0 : 1;
     dense_[key] = true;
   }
@@ -112,7 +113,14 @@ class StackShape {
     taken_ -= found ? 0 : 1;
     return found;
   }
-  // What lies above the topmost mark has changed to `count` values.
+
+  // For a loop that keeps count by itself, and only while no mark was taken for a value: the open
+  // marks, and how many values there are above the topmost one once the loop is done.
+  struct Mark {
+    std::uint64_t position;  // in the stack
+    std::uint64_t offset;    // in the stream
+  };
+  std::vector<Mark>& marks() { return marks_; }
   void set_reachable(std::uint64_t count) { depth_ = fence() + count; }
 
   void clear() {
@@ -122,16 +130,11 @@ class StackShape {
   }
 
  private:
-  // Marks on the stack by position, and those not closed by offset: each in its own order. There
-  // are `taken_` fewer positions.
-  struct Mark {
-    std::uint64_t position;  // in the stack
-    std::uint64_t offset;    // in the stream
-  };
-
   std::uint64_t depth_ = 0;
-  std::size_t taken_ = 0;
+  // The positions of marks that are on the stack, and the offsets of those not closed: each in
+  // their own order. There are `taken_` fewer positions.
   std::vector<Mark> marks_;
+  std::size_t taken_ = 0;
 };
 
 // Everything that is kept from one instruction of a pickle to the next.

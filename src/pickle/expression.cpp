@@ -242,7 +242,12 @@ void ExpressionWriter::expand_opaque(Value value) {
       then("]");
       break;
     default:
-      then("next(buffers)");
+      // The read-only form of an object has the same bytes.
+      if (graph_.made_by(value) == Op::kReadonlyBuffer) {
+        then(graph_.writable_form(value));
+      } else {
+        then("next(buffers)");
+      }
       break;
   }
 }

@@ -102,10 +102,14 @@ UpdateRange::Iterator& UpdateRange::Iterator::operator++() {
 }
 
 Update UpdateRange::Iterator::operator*() const {
-  const auto& edges = graph_->edges_;
-  const std::uint32_t count_and_kind = edges[chunk_ + 2].bits();
+  return graph_->update_at(chunk_);
+}
+
+Update Graph::update_at(std::uint32_t position) const {
+  const std::uint32_t count_and_kind = edges_[position + 2].bits();
   return {static_cast<UpdateKind>(count_and_kind & 3),
-          {edges.data() + chunk_ + 3, count_and_kind >> 2}};
+          {edges_.data() + position + 3, count_and_kind >> 2},
+          position};
 }
 
 Kind Graph::kind(Value value) const {
@@ -191,7 +195,11 @@ std::uint64_t Graph::length(Value value) const {
 }
 
 Op Graph::made_by(Value value) const {
-  return static_cast<Op>(record(value, 5).bits());
+  return static_cast<Op>(record(value, 5).bits() & 0xFF);
+}
+
+std::uint8_t Graph::protocol(Value global) const {
+  return static_cast<std::uint8_t>(record(global, 5).bits() >> 8);
 }
 
 std::uint64_t Graph::made_at(Value value) const {

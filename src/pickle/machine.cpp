@@ -11,6 +11,7 @@
 #include "pickle/framed_cursor.hpp"
 #include "pickle/memo.hpp"
 #include "pickle/number_text.hpp"
+#include "pickle/observer.hpp"
 #include "pickle/py2_names.hpp"
 #include "pickle/text_codec.hpp"
 #include "tare/pickle.hpp"
@@ -49,13 +50,15 @@ bool is_unhashable(Kind kind) {
 
 class Machine {
  public:
-  Machine(ByteSpan stream, const Limits& limits, Crossing crossing, Run& run)
+  Machine(ByteSpan stream, const Limits& limits, Crossing crossing, Run& run,
+          StepObserver* observer = nullptr)
       : stream_(stream),
         limits_(limits),
         run_(run),
         build_(run.graph, stream),
         cursor_(stream, crossing),
-        fast_(limits.fast && crossing == Crossing::kReadsOn),
+        observer_(observer),
+        fast_(limits.fast && crossing == Crossing::kReadsOn && observer == nullptr),
         memo_(stream.size()) {}
 
   void execute();
@@ -66,6 +69,10 @@ class Machine {
   void run_plain();
   // Every handler returns false to end the run: at STOP, or because break_at() was called.
   bool step(Op op);
+
+  MachineView view() const {
+    return {run_, {stack_.begin(), stack_.end()}, {marks_.begin(), marks_.end()}, memo_.size()};
+  }
 
   bool break_at(std::uint64_t offset, const char* why, ErrorCode code = ErrorCode::kMalformed) {
     run_.end = End::kBroken;
@@ -89,7 +96,8 @@ class Machine {
 
   void odd(OddityKind kind) { run_.oddities.push_back({kind, at_}); }
   void event(EventKind kind, Value subject, Value argument = Builder::none()) {
-    run_.events.push_back({kind, op_, subject, argument, at_});
+    const auto position = static_cast<std::uint32_t>(build_.edge_count());
+    run_.events.push_back({kind, op_, subject, argument, position, at_});
   }
 
   // The stack. Values below the topmost mark are out of reach.
@@ -174,6 +182,7 @@ class Machine {
   Run& run_;
   Builder build_;
   FramedCursor cursor_;
+  StepObserver* observer_;
   bool fast_;
   Memo memo_;
   detail::PodVector<Value> stack_;
@@ -195,11 +204,15 @@ void Machine::execute() {
     }
     ++run_.opcode_count;
     op_ = static_cast<Op>(*byte);
-    const bool goes_on = step(op_);
+    if (observer_ != nullptr) [[unlikely]]
+      observer_->before(*byte, at_, view());
+    bool goes_on = step(op_);
     // An argument that crosses its frame: C reads on, Python fails.
     if (cursor_.offset() > frame_end && at_ < frame_end) [[unlikely]] {
       odd(OddityKind::kFrameCrossed);
     }
+    if (observer_ != nullptr && !observer_->after(cursor_.offset(), view())) [[unlikely]]
+      goes_on = false;
     if (!goes_on) break;
     if (build_.node_count() > limits_.max_nodes || build_.edge_count() > limits_.max_edges)
         [[unlikely]] {
@@ -847,6 +860,7 @@ Value Machine::import(Value module, Value name) {
     if (!same_name) name3 = build_.text_in_arena(Kind::kString, mapped.name);
   }
   const Value global = build_.opaque(Kind::kGlobal, op_, at_, module3, name3, module, name);
+  build_.note_protocol(global, run_.protocol);
   event(EventKind::kImport, global);
   return global;
 }
@@ -1042,6 +1056,9 @@ bool Machine::readonly_buffer() {
   if (is_plain(kind) && kind != Kind::kBytes && kind != Kind::kByteArray) {
     return break_at(at_, "a value that is no buffer is made read-only");
   }
+  // What the stream itself holds stays what it is; a view of it has the same bytes.
+  if (is_plain(kind)) return true;
+  stack_.back() = build_.opaque(Kind::kBuffer, op_, at_, stack_.back());
   return true;
 }
 
@@ -1058,6 +1075,12 @@ Run run(ByteSpan stream, const Limits& limits) {
     Machine(stream, limits, Crossing::kDropsRest, *other).execute();
     result.other_reading = std::move(other);
   }
+  return result;
+}
+
+Run run_observed(ByteSpan stream, const Limits& limits, Crossing crossing, StepObserver& observer) {
+  Run result;
+  Machine(stream, limits, crossing, result, &observer).execute();
   return result;
 }
 

@@ -19,7 +19,21 @@ constexpr Range kUnprintable[] = {
 #include "pickle/unprintable.inc"
 };
 
+// The basic plane as a bitmap: nearly all text is in it.
+constexpr std::uint32_t kPlane = 0x10000;
+constexpr auto kUnprintableInPlane = [] {
+  std::array<std::uint64_t, kPlane / 64> bits{};
+  for (const Range range : kUnprintable) {
+    for (std::uint32_t c = range.first; c <= range.last && c < kPlane; ++c) {
+      bits[c / 64] |= std::uint64_t{1} << (c % 64);
+    }
+  }
+  return bits;
+}();
+
 bool is_printable(std::uint32_t code_point) {
+  if (code_point < kPlane)
+    return (kUnprintableInPlane[code_point / 64] >> (code_point % 64) & 1) == 0;
   const auto* const found = std::ranges::lower_bound(kUnprintable, code_point, {},
                                                      [](Range range) { return range.last; });
   return found == std::end(kUnprintable) || code_point < found->first;
@@ -68,59 +82,47 @@ char quote_for(std::string_view text) {
   return single && text.find('"') == std::string_view::npos ? '"' : '\'';
 }
 
-// Length of the characters at the front that stand for themselves.
-std::size_t plain_prefix(std::string_view text, char quote) {
+bool stands_for_itself(char c, char quote) {
+  return is_graphic(c) && c != quote && c != '\\';
+}
+
+std::size_t utf8_length(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+// The code point at the front of UTF-8 text.
+std::uint32_t first_code_point(std::string_view text) {
+  const std::size_t length = utf8_length(text.front());
+  const auto at = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  std::uint32_t value = length == 1 ? at(0) : at(0) & (0x7FU >> length);
+  for (std::size_t i = 1; i < length; ++i) value = value << 6 | (at(i) & 0x3FU);
+  return value;
+}
+
+// How much at the front of UTF-8 text stands for itself; `continued` counts the bytes of it that
+// begin no character.
+std::size_t plain_utf8(std::string_view text, char quote, std::size_t& continued) {
   std::size_t i = 0;
-  while (i < text.size() && is_graphic(text[i]) && text[i] != quote && text[i] != '\\') ++i;
+  while (i < text.size()) {
+    if (stands_for_itself(text[i], quote)) {
+      ++i;
+      continue;
+    }
+    const std::size_t length = utf8_length(text[i]);
+    if (length == 1 || !is_printable(first_code_point(text.substr(i)))) break;
+    i += length;
+    continued += length - 1;
+  }
   return i;
 }
 
-// The code point at the front of UTF-8 text, which is taken from it.
-std::uint32_t take_utf8(std::string_view& text) {
-  const auto at = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const std::uint32_t lead = at(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  std::uint32_t value = length == 1 ? lead : lead & (0x7FU >> length);
-  for (std::size_t i = 1; i < length; ++i) value = value << 6 | (at(i) & 0x3FU);
-  text.remove_prefix(length);
-  return value;
-}
-
-std::uint32_t take_latin1(std::string_view& text) {
-  const auto value = static_cast<unsigned char>(text.front());
-  text.remove_prefix(1);
-  return value;
-}
-
-void append_utf8(TextSink& out, std::uint32_t code_point) {
-  char* end = out.room(4);
-  const auto byte = [&end](std::uint32_t value) { *end++ = static_cast<char>(value); };
-  const std::size_t tail = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
-  byte((0xFF00U >> (tail + 1) & 0xFFU) | code_point >> (6 * tail));
-  for (std::size_t i = tail; i-- > 0;) byte(0x80U | (code_point >> (6 * i) & 0x3FU));
-  out.used_to(end);
-  out.continued(tail);
-}
-
-template <std::uint32_t (*Take)(std::string_view&)>
-void append_quoted(TextSink& out, std::string_view text) {
-  const char quote = quote_for(text);
-  out.append(quote);
-  while (!text.empty()) {
-    const std::size_t plain = plain_prefix(text, quote);
-    out.append(text.substr(0, plain));
-    text.remove_prefix(plain);
-    if (text.empty()) break;
-    const std::uint32_t code_point = Take(text);
-    if (code_point < 0x80) {
-      append_ascii_escape(out, static_cast<char>(code_point));
-    } else if (is_printable(code_point)) {
-      append_utf8(out, code_point);
-    } else {
-      append_code_point_escape(out, code_point);
-    }
-  }
-  out.append(quote);
+// Latin-1 above ASCII, which is two bytes of UTF-8.
+void append_latin1_letter(TextSink& out, std::uint32_t code_point) {
+  if (!is_printable(code_point)) return append_code_point_escape(out, code_point);
+  out.append(static_cast<char>(0xC0 | code_point >> 6));
+  out.append(static_cast<char>(0x80 | (code_point & 0x3F)));
+  out.continued(1);
 }
 
 struct ByteText {
@@ -271,11 +273,39 @@ char* put_zeros(char* out, int count) {
 }  // namespace
 
 void append_str_repr(TextSink& out, std::string_view utf8) {
-  append_quoted<take_utf8>(out, utf8);
+  const char quote = quote_for(utf8);
+  out.append(quote);
+  for (;;) {
+    std::size_t continued = 0;
+    const std::size_t plain = plain_utf8(utf8, quote, continued);
+    out.append(utf8.substr(0, plain));
+    out.continued(continued);
+    utf8.remove_prefix(plain);
+    if (utf8.empty()) break;
+    const std::uint32_t code_point = first_code_point(utf8);
+    if (code_point < 0x80) {
+      append_ascii_escape(out, static_cast<char>(code_point));
+    } else {
+      append_code_point_escape(out, code_point);
+    }
+    utf8.remove_prefix(utf8_length(utf8.front()));
+  }
+  out.append(quote);
 }
 
 void append_latin1_repr(TextSink& out, std::string_view latin1) {
-  append_quoted<take_latin1>(out, latin1);
+  const char quote = quote_for(latin1);
+  out.append(quote);
+  for (const char c : latin1) {
+    if (stands_for_itself(c, quote)) {
+      out.append(c);
+    } else if ((c & 0x80) == 0) {
+      append_ascii_escape(out, c);
+    } else {
+      append_latin1_letter(out, static_cast<unsigned char>(c));
+    }
+  }
+  out.append(quote);
 }
 
 void append_bytes_repr(TextSink& out, std::string_view bytes) {

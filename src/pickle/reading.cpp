@@ -200,16 +200,27 @@ void read_integer(Reading& reading, std::string_view text, const std::optional<I
   if (value->too_long()) reading.differs = "only Pythons without a limit on digits take this";
 }
 
+// As picklers write it, so that everybody reads the same: no sign but a minus, no leading zero, and
+// few enough digits.
+bool is_canonical(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  if (text.empty() || text.size() > kMaxIntDigits || text.front() == '0') return false;
+  return std::ranges::all_of(text, is_digit);
+}
+
 void read_int_line(Reading& reading, std::string_view line) {
+  if (is_canonical(line)) return show(reading, Form::kAsIs, line);
   read_integer(reading, line, shown_int(line), c_int(line));
 }
 
 void read_long_line(Reading& reading, std::string_view line) {
   const std::string_view text = line.ends_with('L') ? line.substr(0, line.size() - 1) : line;
+  if (is_canonical(text)) return show(reading, Form::kAsIs, text);
   read_integer(reading, text, python_int(text, Base::kTen), c_long(line));
 }
 
 void read_memo_line(Reading& reading, std::string_view line) {
+  if (is_canonical(line)) return show(reading, Form::kAsIs, line);
   const auto shown = shown_int(line);
   // False is the same key as 0.
   const bool is_bool = line == "00" || line == "01";
@@ -460,6 +471,7 @@ std::string_view reader_name(const OpcodeInfo& info) {
 
 struct Length {
   std::string_view name;  // of the kind of number
+  std::uint64_t width;    // in bytes
   std::optional<std::uint64_t> value;
   bool negative = false;
 };
@@ -470,20 +482,20 @@ Length read_length(Cursor cursor, Argument argument) {
     case Argument::kLong1:
     case Argument::kBytes1:
     case Argument::kUtf8_1:
-      return {"uint1", cursor.read<std::uint8_t>()};
+      return {"uint1", 1, cursor.read<std::uint8_t>()};
     case Argument::kBytes4:
     case Argument::kUtf8_4:
-      return {"uint4", cursor.read<std::uint32_t>()};
+      return {"uint4", 4, cursor.read<std::uint32_t>()};
     case Argument::kBytes8:
     case Argument::kUtf8_8:
-      return {"uint8", cursor.read<std::uint64_t>()};
+      return {"uint8", 8, cursor.read<std::uint64_t>()};
     case Argument::kLong4:
     case Argument::kBytes4Signed: {
       const auto value = cursor.read<std::uint32_t>();
-      return {"int4", value, value && *value > INT32_MAX};
+      return {"int4", 4, value, value && *value > INT32_MAX};
     }
     default:
-      return {"", std::nullopt};
+      return {"", 0, std::nullopt};
   }
 }
 
@@ -491,6 +503,7 @@ std::string not_enough_for(std::string_view name) {
   return "not enough data in stream to read " + std::string(name);
 }
 
+// `remaining`: bytes behind the opcode.
 std::string counted_refusal(const OpcodeInfo& info, const Length& length, std::uint64_t remaining) {
   if (!length.value) return not_enough_for(length.name);
   const std::string name(reader_name(info));
@@ -502,13 +515,22 @@ std::string counted_refusal(const OpcodeInfo& info, const Length& length, std::u
   }
   if (name.starts_with("long")) return not_enough_for(name);
   return "expected " + std::to_string(*length.value) + " bytes in a " + name + ", but only " +
-         std::to_string(remaining) + " remain";
+         std::to_string(remaining - length.width) + " remain";
 }
 
 }  // namespace
 
+void Reading::clear() {
+  form = Form::kNothing;
+  text = {};
+  pickletools_fails.clear();
+  unpicklers_read.clear();
+  differs = nullptr;
+  broken = nullptr;
+}
+
 void read_argument(const Instruction& instruction, Reading& reading) {
-  reading = Reading{};
+  reading.clear();
   const std::string_view text = as_text(instruction.argument);
   switch (instruction.info->argument) {
     case Argument::kNone:
@@ -561,9 +583,7 @@ std::string pickletools_message(ByteSpan stream, const Error& error) {
   }
   const Length length = read_length(cursor, info->argument);
   if (!length.name.empty()) {
-    const std::uint64_t width = length.name.back() - std::uint64_t{'0'};
-    const std::uint64_t remaining = cursor.remaining();
-    return counted_refusal(*info, length, remaining < width ? 0 : remaining - width);
+    return counted_refusal(*info, length, cursor.remaining());
   }
   const std::string name(reader_name(*info));
   return name.ends_with("nl") ? "no newline found when trying to read " + name

@@ -32,6 +32,8 @@ struct Reading {
   std::string unpicklers_read;    // what unpicklers read instead, as Python text, if they differ
   const char* differs = nullptr;  // how unpicklers differ among each other, if they do
   const char* broken = nullptr;   // why no unpickler takes the argument, if none does
+
+  void clear();
 };
 
 // Reads the argument of `instruction` into `reading`, which is cleared first. Numbers of fixed size

@@ -44,6 +44,8 @@ PUBLIC = {
     "pickle.hpp": "pickle",
     "pickle_disasm.hpp": "pickle",
     "pickle_opcodes.def": "pickle",
+    "pickle_decompile.hpp": "pickle",
+    "pickle_trace.hpp": "pickle",
     "pickle_writer.hpp": "pickle",
     "tensor.hpp": "tensor",
     "model.hpp": "format",

@@ -15,14 +15,14 @@
 namespace tare::pickle {
 
 // For messages of GoogleTest.
-inline void PrintTo(OddityKind kind, std::ostream* out) {
-  *out << '"' << oddity_text(kind) << '"';
+inline std::ostream& operator<<(std::ostream& out, OddityKind kind) {
+  return out << '"' << oddity_text(kind) << '"';
 }
-inline void PrintTo(Op op, std::ostream* out) {
-  *out << op_name(op);
+inline std::ostream& operator<<(std::ostream& out, Op op) {
+  return out << op_name(op);
 }
-inline void PrintTo(Kind kind, std::ostream* out) {
-  *out << kind_name(kind);
+inline std::ostream& operator<<(std::ostream& out, Kind kind) {
+  return out << kind_name(kind);
 }
 
 }  // namespace tare::pickle
@@ -86,6 +86,7 @@ inline std::string two_readings(std::string_view end) {
 inline std::vector<std::string> trace(std::string_view stream) {
   const auto run = pickle::run(as_bytes(stream));
   std::vector<std::string> lines;
+  lines.reserve(run.events.size());
   for (const auto& event : run.events) {
     lines.push_back(std::to_string(event.offset) + ' ' + std::string(pickle::op_name(event.op)) +
                     ' ' + pickle::statement(run.graph, event));
@@ -97,6 +98,7 @@ inline std::vector<std::string> trace(std::string_view stream) {
 inline std::vector<std::string> statements(std::string_view stream) {
   const auto run = pickle::run(as_bytes(stream));
   std::vector<std::string> lines;
+  lines.reserve(run.events.size());
   for (const auto& event : run.events) lines.push_back(pickle::statement(run.graph, event));
   return lines;
 }

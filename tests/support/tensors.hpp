@@ -40,6 +40,7 @@ struct OwnedTensor {
 // Views of all of them, valid as long as they stay where they are.
 inline std::vector<safetensors::TensorToSave> to_save(const std::vector<OwnedTensor>& tensors) {
   std::vector<safetensors::TensorToSave> views;
+  views.reserve(tensors.size());
   for (const OwnedTensor& tensor : tensors) views.push_back({tensor.name, tensor.view()});
   return views;
 }

@@ -17,8 +17,8 @@
 
 namespace tare {
 
-void PrintTo(Verdict verdict, std::ostream* out) {
-  *out << verdict_name(verdict);
+inline std::ostream& operator<<(std::ostream& out, Verdict verdict) {
+  return out << verdict_name(verdict);
 }
 
 namespace {
@@ -383,6 +383,35 @@ TEST(ScanDangerous, ShortStoragesAnywhere) {
   storage.proto(2);
   write_storage(storage, small_tensor());
   EXPECT_EQ(verdict_of(torch_zip(take(storage), {{"0", "short"}}).build()), Verdict::kDangerous);
+}
+
+// What tare does not load may still be loaded by others.
+TEST(ScanDangerous, ShortStoragesOfArchivesThatAreNotRead) {
+  GTEST_SKIP() << "BUG: storages are checked only in archives that open_model() reads";
+  const std::string pickle = dict_pickle({{"w", small_tensor()}});
+  for (const auto& [name, content] :
+       {std::pair("m/byteorder", "big"), std::pair("m/constants.pkl", "\x80\x02N.")}) {
+    ZipBuilder builder = torch_zip(pickle, {{"0", small_storage()}});
+    EXPECT_EQ(verdict_of(builder.add(torch_record(name, content)).build()), Verdict::kSafe) << name;
+    ZipBuilder hostile = torch_zip(pickle, {{"0", "short"}});
+    EXPECT_EQ(verdict_of(hostile.add(torch_record(name, content)).build()), Verdict::kDangerous)
+        << name;
+  }
+  // PyTorch finds a record in any case.
+  ZipBuilder upper;
+  upper.add(torch_record("m/DATA.PKL", pickle)).add(torch_record("m/data/0", "short"));
+  EXPECT_EQ(verdict_of(upper.build()), Verdict::kDangerous);
+}
+
+TEST(ScanDangerous, ShortStoragesOfTypesThatAreNotRead) {
+  GTEST_SKIP() << "BUG: an element of a storage without a safetensors type counts as one byte";
+  for (const std::string name : {"ComplexDoubleStorage", "QInt32Storage"}) {
+    TensorCall call = small_tensor();
+    call.storage_class = name;
+    EXPECT_EQ(verdict_of(torch_zip(dict_pickle({{"w", call}}), {{"0", "1234"}}).build()),
+              Verdict::kDangerous)
+        << name;
+  }
 }
 
 // ---- what is suspicious

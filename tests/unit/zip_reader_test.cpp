@@ -11,8 +11,8 @@
 
 namespace tare::zip {
 
-void PrintTo(AnomalyKind kind, std::ostream* out) {
-  *out << '"' << anomaly_text(kind) << '"';
+inline std::ostream& operator<<(std::ostream& out, AnomalyKind kind) {
+  return out << '"' << anomaly_text(kind) << '"';
 }
 
 namespace {

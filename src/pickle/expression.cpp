@@ -2,6 +2,7 @@
 // different reader of the same graph; this one is bounded, so that a finding stays one line.
 #include <set>
 
+#include "io/utf8.hpp"
 #include "pickle/escape.hpp"
 #include "tare/pickle.hpp"
 
@@ -91,6 +92,13 @@ void ExpressionWriter::write_text(Value value) {
         out_ += ", 'little', signed=True)";
       }
       break;
+    case Kind::kPy2String:
+      // What is no ASCII is up to the loader: the bytes themselves.
+      if (!is_ascii(text)) {
+        append_python_bytes(out_, text, room);
+        break;
+      }
+      [[fallthrough]];
     default:
       append_python_string(out_, text, room);
       break;

@@ -638,7 +638,7 @@ TEST(ScanSuspicious, ASetIsNotDangerous) {
 // ---- archives that readers see differently
 
 TEST(ScanArchive, EveryAnomalyCounts) {
-  const auto with = [](auto change) {
+  const auto with = [](const auto& change) {
     ZipEntry entry = torch_record("m/data/0", small_storage());
     ZipBuilder builder;
     builder.zip64_end = true;

@@ -222,7 +222,7 @@ TEST(ZipReader, RefusesMoreEntriesThanTheLimit) {
 TEST(ZipReader, RefusesACutCentralHeader) {
   ZipBuilder builder;
   builder.add("a", "x");
-  const std::string archive = builder.build();
+  builder.build();
   const std::uint64_t whole = builder.end_record() - builder.directory_start();
   for (std::uint64_t missing = 1; missing < whole; ++missing) {
     builder.directory_size = whole - missing;
@@ -426,7 +426,7 @@ TEST(ZipReader, ReportsTwoDirectoriesBehindEachOther) {
 }
 
 TEST(ZipReader, ReportsEntryCountsThatDiffer) {
-  for (const std::uint64_t count : {0, 1, 3, 60'000}) {
+  for (const std::uint64_t count : {0UL, 1UL, 3UL, 60'000UL}) {
     ZipBuilder builder;
     builder.count = count;
     const std::string archive = builder.add("a", "x").add("b", "y").build();

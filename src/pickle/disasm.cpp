@@ -320,9 +320,7 @@ std::string Disassembler::shown_key(const Instruction& instruction) const {
 
 void Disassembler::remarks(const Instruction& instruction) {
   if (!effect_.complaint.empty()) complain(effect_.complaint);
-  if (!reading_.unpicklers_read.empty()) {
-    note({"differs: unpicklers read ", reading_.unpicklers_read});
-  }
+  if (reading_.reader != nullptr) note({"differs: ", reading_.reader, reading_.real});
   if (reading_.differs != nullptr) note({"differs: ", reading_.differs});
   if (effect_.broken != nullptr) broken(effect_.broken, instruction.offset);
   remark_on_frame(instruction);

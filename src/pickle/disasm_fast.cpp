@@ -66,6 +66,7 @@ struct Digits {
   std::array<std::array<char, 4>, 1000> zeros;   // "007:"
   std::array<std::array<char, 4>, 1000> blanks;  // "  7:"
   std::array<std::array<char, 4>, 1000> plain;   // "7", and at last the length
+  std::array<std::array<char, 8>, 256> lines;    // "7\n", and at last the length
 };
 
 constexpr Digits kDigits = [] {
@@ -78,6 +79,10 @@ constexpr Digits kDigits = [] {
     digits.blanks[n] = {skip > 0 ? ' ' : text[0], skip > 1 ? ' ' : text[1], text[2], ':'};
     for (unsigned i = skip; i < 3; ++i) digits.plain[n][i - skip] = text[i];
     digits.plain[n][3] = static_cast<char>(3 - skip);
+    if (n >= digits.lines.size()) continue;
+    for (unsigned i = skip; i < 3; ++i) digits.lines[n][i - skip] = text[i];
+    digits.lines[n][3 - skip] = '\n';
+    digits.lines[n][7] = static_cast<char>(4 - skip);
   }
   return digits;
 }();
@@ -104,6 +109,13 @@ char* put_signed_number(char* out, std::int64_t value) {
   if (value < 0) *out++ = '-';
   return put_number(out, static_cast<std::uint64_t>(value < 0 ? -value : value));
 }
+// A number of one byte, and the end of its line.
+char* put_small_line(char* out, std::uint8_t value) {
+  const std::array<char, 8>& line = kDigits.lines[value];
+  std::memcpy(out, line.data(), line.size());
+  return out + line[7];
+}
+
 // Offsets are written by thousands: only the last three digits change from line to line.
 constexpr std::uint64_t kStep = 1000;
 
@@ -266,7 +278,7 @@ Written put_known_key(char* out, const MemoKeys& memo, std::uint64_t key, std::u
   const std::byte opcode = input[at];
   const std::uint64_t start = at;
   for (;;) {
-    out = put_end(put_below_1000(out, load<std::uint8_t>(input, at + 1)));
+    out = put_small_line(out, load<std::uint8_t>(input, at + 1));
     at += 2;
     if (at >= end || input[at] != opcode) return {out, at - start};
     out = put_template(here.put(out, at), line);
@@ -288,6 +300,7 @@ std::uint64_t FastLines::run(std::uint64_t at) {
     at = base + step(base, at - base, end, limit - base);
     if (at < base + end) break;
   }
+  if (at >= state_.frame_end) state_.frame_end = DisasmState::kNoFrame;
   return at;
 }
 
@@ -299,14 +312,15 @@ void FastLines::note_protocols() {
   }
 }
 
-// The templates of a level; nullptr if that is too deep.
-const Template* FastLines::row(std::size_t level) {
-  if (level > kMaxLevel) return nullptr;
-  std::unique_ptr<Row>& row = rows_[level];
-  if (row == nullptr) [[unlikely]] {
-    row = make_row(level);
+// Makes the templates of the level of marks that is now reached, unless that is too deep.
+bool FastLines::reach_level() {
+  const std::size_t level = state_.stack.open_marks();
+  if (level > kMaxLevel) return false;
+  if (rows_[level] == nullptr) {
+    rows_[level] = make_row(level);
+    templates_[level] = rows_[level]->data();
   }
-  return row->data();
+  return true;
 }
 
 // Writes the lines of instructions that start below `end` and do not reach past `limit`. Offsets
@@ -320,8 +334,8 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
   MemoKeys& memo = state_.memo;
   std::vector<StackShape::Mark>& marks = stack.marks();
   std::uint64_t fence = stack.fence();
-  const Template* lines = row(marks.size());
-  if (lines == nullptr) end = at;
+  if (!reach_level()) return at;
+  const Template* lines = templates_[marks.size()];
   std::uint64_t reachable = stack.reachable();
   char* out = out_.room(TextSink::kMaxRoom);
   while (at < end) {
@@ -340,7 +354,7 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
           written = put_row(next, input, at, end, offsets, line);
           reachable += written.length / 2 - 1;
         } else {
-          written = {put_end(put_below_1000(next, load<std::uint8_t>(input, at + 1))), 2};
+          written = {put_small_line(next, load<std::uint8_t>(input, at + 1)), 2};
         }
         break;
       case Way::kUint2:
@@ -381,9 +395,9 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
         marks.push_back({fence + reachable, base + at});
         fence += reachable + 1;
         reachable = 0;
-        lines = row(marks.size());
-        if (lines == nullptr) end = at;
         written = {next, 1};
+        lines = marks.size() <= kMaxLevel ? templates_[marks.size()] : nullptr;
+        if (lines == nullptr) end = at;  // the next step may make them
         break;
       case Way::kCloseMark: {
         if (marks.empty()) break;
@@ -394,7 +408,8 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
         marks.pop_back();
         fence = outer_fence;
         reachable = mark.position - fence;
-        lines = row(outer);
+        lines = templates_[outer];
+        if (lines == nullptr) end = at;
         written = {put_parenthesis_end(put_number(next, mark.offset)), 1};
         break;
       }

@@ -59,13 +59,15 @@ class FastLines {
 
  private:
   std::uint64_t step(std::uint64_t base, std::uint64_t at, std::uint64_t end, std::uint64_t limit);
-  const Template* row(std::size_t level);
+  bool reach_level();
 
   ByteSpan stream_;
   TextSink& out_;
   DisasmState& state_;
-  std::array<std::unique_ptr<Row>, kMaxLevel + 1> rows_;  // by level, once that is reached
-  std::array<bool, 256> seen_{};                          // opcodes
+  // By level, once that is reached.
+  std::array<std::unique_ptr<Row>, kMaxLevel + 1> rows_;
+  std::array<const Template*, kMaxLevel + 1> templates_{};
+  std::array<bool, 256> seen_{};  // opcodes
 };
 
 }  // namespace tare::pickle

@@ -196,7 +196,10 @@ void read_integer(Reading& reading, std::string_view text, const std::optional<I
   if (!value) return show_broken(reading, text, "text that is no integer");
   show_owned(reading, Form::kAsIs, value->repr);
   if (!real) reading.broken = "text that no unpickler takes for an integer";
-  if (real && real->repr != value->repr) reading.unpicklers_read = real->repr;
+  if (real && real->repr != value->repr) {
+    reading.reader = "the C unpickler reads ";
+    reading.real = real->repr;
+  }
   if (value->too_long()) reading.differs = "only Pythons without a limit on digits take this";
 }
 
@@ -374,7 +377,10 @@ void show_names(Reading& reading, std::string shown, std::string real) {
     const Form form = is_utf8(real) ? Form::kString : Form::kBytes;
     return show_owned(reading, form, std::move(real));
   }
-  if (shown != real) append_python_string(reading.unpicklers_read, real, kMaxQuoted);
+  if (shown != real) {
+    reading.reader = "unpicklers read ";
+    append_python_string(reading.real, real, kMaxQuoted);
+  }
   show_owned(reading, Form::kString, std::move(shown));
 }
 
@@ -524,7 +530,8 @@ void Reading::clear() {
   form = Form::kNothing;
   text = {};
   pickletools_fails.clear();
-  unpicklers_read.clear();
+  reader = nullptr;
+  real.clear();
   differs = nullptr;
   broken = nullptr;
 }

@@ -29,7 +29,8 @@ struct Reading {
   std::string_view text;  // a view of the stream or of `owned`
   std::string owned;
   std::string pickletools_fails;  // with what message pickletools refuses the argument, if it does
-  std::string unpicklers_read;    // what unpicklers read instead, as Python text, if they differ
+  const char* reader = nullptr;   // who reads something else than is shown, if anybody does,
+  std::string real;               // and what, as Python text
   const char* differs = nullptr;  // how unpicklers differ among each other, if they do
   const char* broken = nullptr;   // why no unpickler takes the argument, if none does
 

@@ -292,6 +292,14 @@ class SameText(Disasm):
         self.check_same(pickle.dumps([[i, str(i), (i, -i)] for i in range(12000)], 4))
         self.check_same(pickle.dumps([[i, str(i), (i, -i)] for i in range(12000)], 2))
 
+    def test_frames(self):
+        """Frames of 64 KiB that end in the middle of runs of all kinds."""
+        values = random.Random(7)
+        texts = ["x" * values.randrange(40) for _ in range(40000)]
+        self.check_same(pickle.dumps(texts, 4))
+        self.check_same(pickle.dumps([(text, values.random(), i) for i, text in enumerate(texts)], 5))
+        self.check_same(pickle.dumps([text.encode() * 9 for text in texts], 4))
+
     def test_more_marks_than_lines_are_indented_by(self):
         text = self.disasm(b"(" * 1500 + b"N" + b"t" * 1500 + b".")
         self.assertIn("# more than 1024 marks are open: lines are not indented further\n", text)
@@ -393,8 +401,8 @@ class Further(Disasm):
 
     def test_what_pickletools_misreads(self):
         for content, remark in [
-            (b"I010\n.", "# differs: unpicklers read 8\n"),
-            (b"I 1\n.", "# differs: unpicklers read True\n"),
+            (b"I010\n.", "# differs: the C unpickler reads 8\n"),
+            (b"I 1\n.", "# differs: the C unpickler reads True\n"),
             (b"cos\nsys\\x74em\n.", "# differs: unpicklers read 'os sys\\\\x74em'\n"),
             (b"Pa\\nb\n.", "# differs: unpicklers read 'a\\\\nb'\n"),
             (b"F1_0.5\n.", "# differs: the C unpickler fails here, the Python one goes on\n"),

@@ -230,6 +230,73 @@ class Graph {
   detail::PodVector<Value> edges_;  // tuple items, chunks of updates, records
 };
 
+// What readers of a graph call for every value.
+inline Kind Graph::kind(Value value) const {
+  const std::uint32_t tag = value.bits() & kTagMask;
+  if (tag == kTagNode) return node(value).kind();
+  if (tag == kTagInt) return Kind::kInt;
+  if (value == kNone) return Kind::kNone;
+  return value == kEmptyTuple ? Kind::kTuple : Kind::kBool;
+}
+
+inline Update Graph::update_at(std::uint32_t position) const {
+  const std::uint32_t count_and_kind = edges_[position + 2].bits();
+  return {static_cast<UpdateKind>(count_and_kind & 3),
+          {edges_.data() + position + 3, count_and_kind >> 2},
+          position};
+}
+
+inline std::string_view Graph::text(Value value) const {
+  const Node& text_node = node(value);
+  std::uint64_t length = text_node.payload() & ((1U << kLengthBits) - 1);
+  std::uint64_t offset = text_node.payload() >> kLengthBits;
+  if ((text_node.flags() & kFar) != 0) {
+    length = wide(text_node.edge());
+    offset = wide(text_node.edge() + 2);
+  }
+  const std::string_view source =
+      (text_node.flags() & kInArena) != 0 ? std::string_view(arena_) : as_text(input_);
+  return source.substr(offset, length);
+}
+
+inline std::span<const Value> Graph::tuple_items(Value value) const {
+  if (value == kEmptyTuple) return {};
+  const Node& tuple = node(value);
+  if ((tuple.flags() & kFar) != 0) {
+    return {edges_.data() + tuple.edge() + 1, edges_[tuple.edge()].bits()};
+  }
+  return {edges_.data() + tuple.edge(), tuple.small()};
+}
+
+inline UpdateRange Graph::updates(Value value) const {
+  if ((value.bits() & kTagMask) != kTagNode) return {this, 0};
+  const Node& object = node(value);
+  switch (object.kind()) {
+    case Kind::kList:
+    case Kind::kDict:
+    case Kind::kSet:
+    case Kind::kFrozenSet:
+      return {this, object.edge()};
+    case Kind::kGlobal:
+    case Kind::kCall:
+    case Kind::kPersistent:
+    case Kind::kExtension:
+    case Kind::kBuffer:
+      return {this, edges_[object.edge()].bits()};
+    default:
+      return {this, 0};
+  }
+}
+
+inline UpdateRange::Iterator& UpdateRange::Iterator::operator++() {
+  chunk_ = graph_->edges_[chunk_].bits();
+  return *this;
+}
+
+inline Update UpdateRange::Iterator::operator*() const {
+  return graph_->update_at(chunk_);
+}
+
 enum class EventKind : std::uint8_t {
   kImport,          // subject: the global
   kCall,            // subject: the call

@@ -11,7 +11,7 @@ constexpr std::size_t kShortText = 32;
 // Longer ones have a statement to themselves.
 constexpr std::size_t kLongText = 4000;
 constexpr std::uint32_t kMaxWeight = 800;
-constexpr std::uint8_t kMaxHeight = 12;
+constexpr std::uint32_t kMaxHeight = 12;
 
 bool is_opaque(Kind kind) {
   return kind >= Kind::kGlobal;
@@ -32,23 +32,28 @@ std::size_t key_distance(const Update& update) {
 
 }  // namespace
 
-DecompilePlan::DecompilePlan(const Run& run)
-    : run_(run), graph_(run.graph), nodes_(run.graph.node_count()) {
+DecompilePlan::DecompilePlan(const Run& run) : run_(run), graph_(run.graph) {
+  nodes_.grow_to(graph_.node_count(), {});
   // Without events there is no object whose hash is more than a number.
   if (!run.events.empty()) find_code_keys();
   for (const Event& event : run.events) use_event(event);
   if (run.end == End::kStop) use(run.result, UINT32_MAX);
-  // The values that a value uses come behind it: a queue on the way there, and on the way back each
-  // value is decided after those that are written inside it.
-  for (std::size_t i = 0; i < order_.size(); ++i) use_items(Graph::node_at(order_[i]), order_[i]);
+  // The values that a value uses come behind it in the order. On the way back each value is decided
+  // after those that are written inside it.
+  while (!open_.empty()) {
+    const std::uint32_t index = open_.back();
+    open_.pop_back();
+    order_.push_back(index);
+    use_items(Graph::node_at(index), index);
+  }
   for (std::size_t i = order_.size(); i > 0; --i) decide(order_[i - 1]);
   std::ranges::sort(steps_, {}, &Step::position);
 }
 
-bool DecompilePlan::take_use(Value value) {
+void DecompilePlan::take_use(Value value) {
   const auto index = graph_.node_index(value);
-  if (index && nodes_[*index].uses > 0) --nodes_[*index].uses;
-  return has_uses_left(value);
+  if (!index || nodes_[*index].uses == kManyUses) return;
+  if (nodes_[*index].uses > 0) --nodes_[*index].uses;
 }
 
 bool DecompilePlan::has_uses_left(Value value) const {
@@ -97,27 +102,34 @@ bool DecompilePlan::has_code_key(Value value) const {
 
 void DecompilePlan::see(std::uint32_t index) {
   if (nodes_[index].seen) return;
-  nodes_[index].seen = true;
-  order_.push_back(index);
+  nodes_[index].seen = 1;
+  open_.push_back(index);
 }
 
 void DecompilePlan::must_be_variable(Value value) {
   if (const auto index = graph_.node_index(value)) {
-    nodes_[*index].variable = true;
+    nodes_[*index].variable = 1;
     see(*index);
   }
 }
 
 void DecompilePlan::use(Value value, std::uint32_t position, std::uint32_t user) {
-  constexpr std::uint32_t kWeight = 8;  // of a number, a name, a short text
-  if (user != kNobody)
-    nodes_[user].weight = std::min(nodes_[user].weight + kWeight, kMaxWeight + 1);
+  constexpr std::size_t kWeight = 8;  // of a number or a name
+  if (user != kNobody) add_weight(nodes_[user], kWeight);
   const auto index = graph_.node_index(value);
   if (!index) return;
   const Kind kind = graph_.kind(value);
   if (kind == Kind::kInt || kind == Kind::kFloat) return;
+  if (is_text_like(kind) && kind != Kind::kByteArray) {
+    // Short texts, which are most values, are written as they are wherever they are used.
+    const std::size_t length = graph_.text(value).size();
+    if (length <= kShortText) {
+      if (user != kNobody) add_weight(nodes_[user], length);
+      return;
+    }
+  }
   Node& node = nodes_[*index];
-  ++node.uses;
+  if (node.uses < kManyUses) ++node.uses;
   node.used_at = position;
   node.user = user;
   see(*index);
@@ -136,7 +148,7 @@ void DecompilePlan::use_event(const Event& event) {
       use(arguments, at);
       use(graph_.keywords(event.subject), at);
       const auto index = graph_.node_index(arguments);
-      if (index && graph_.kind(arguments) == Kind::kTuple) nodes_[*index].is_arguments = true;
+      if (index && graph_.kind(arguments) == Kind::kTuple) nodes_[*index].is_arguments = 1;
       break;
     }
     case EventKind::kBuild:
@@ -172,15 +184,20 @@ void DecompilePlan::use_items(Value value, std::uint32_t user) {
   }
 }
 
-bool DecompilePlan::is_too_large(const Node& node) const {
+bool DecompilePlan::is_too_large(const Node& node) {
   return node.weight > kMaxWeight || node.height > kMaxHeight;
+}
+
+void DecompilePlan::add_weight(Node& node, std::size_t weight) {
+  const auto sum = std::min<std::size_t>(node.weight + weight, kMaxWeight + 1);
+  node.weight = static_cast<std::uint32_t>(sum) & 1023;
 }
 
 void DecompilePlan::add_to_user(const Node& node) {
   if (node.user == kNobody || node.variable || node.uses != 1) return;
   Node& user = nodes_[node.user];
-  user.weight = std::min(user.weight + node.weight, kMaxWeight + 1);
-  user.height = std::max<std::uint8_t>(user.height, static_cast<std::uint8_t>(node.height + 1));
+  add_weight(user, node.weight);
+  if (user.height <= node.height) user.height = (node.height + 1U) & 15;
 }
 
 void DecompilePlan::decide(std::uint32_t index) {
@@ -190,17 +207,18 @@ void DecompilePlan::decide(std::uint32_t index) {
   if (is_text_like(kind)) {
     const std::size_t length = graph_.text(value).size();
     const bool shared = node.uses > 1 && (length > kShortText || kind == Kind::kByteArray);
-    node.variable |= shared || length > kLongText;
-    node.weight = static_cast<std::uint32_t>(std::min<std::size_t>(length, kMaxWeight + 1));
+    if (shared || length > kLongText) node.variable = 1;
+    add_weight(node, length);
   } else if (kind == Kind::kTuple) {
-    node.variable |= node.uses > 1 || (!node.is_arguments && is_too_large(node));
+    if (node.uses > 1 || (!node.is_arguments && is_too_large(node))) node.variable = 1;
   } else if (is_container(kind)) {
     std::uint32_t last = 0;
     for (const Update update : graph_.updates(value)) last = update.position;
-    node.variable |= node.uses > 1 || last > node.used_at || is_too_large(node);
+    if (node.uses > 1 || last > node.used_at || is_too_large(node)) node.variable = 1;
   }
   if (node.variable) add_steps(value);
   add_to_user(node);
+  node.used_at = 0;
 }
 
 void DecompilePlan::add_steps(Value value) {

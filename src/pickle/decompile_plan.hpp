@@ -34,23 +34,29 @@ class DecompilePlan {
     const auto index = run_.graph.node_index(value);
     return index && nodes_[*index].variable;
   }
-  // Counts one use of a value in the text, and says whether there are more to come.
-  bool take_use(Value value);
+  // Counts one use of a value in the text.
+  void take_use(Value value);
+  // Whether there are more to come. Values that are used very often always have some.
   bool has_uses_left(Value value) const;
+
+  // A number that the writer keeps with a value: 0 at first.
+  std::uint32_t& slot(Value value) { return nodes_[*run_.graph.node_index(value)].used_at; }
 
  private:
   static constexpr std::uint32_t kNobody = UINT32_MAX;
+  static constexpr std::uint32_t kManyUses = (1 << 15) - 1;
 
   struct Node {
-    std::uint32_t uses = 0;
-    std::uint32_t used_at = 0;     // position of the last use that was counted
-    std::uint32_t user = kNobody;  // the node that uses it, if one does
-    std::uint32_t weight = 0;      // about the characters that its text takes
-    std::uint8_t height = 0;       // levels of brackets
-    bool seen : 1 = false;
-    bool variable : 1 = false;      // until decided: it must be one
-    bool is_arguments : 1 = false;  // its items are written as the arguments of a call
+    std::uint32_t used_at = 0;      // position of the last use; once decided, the slot
+    std::uint32_t user = kNobody;   // the node that uses it, if one does
+    std::uint32_t uses : 15 = 0;    // up to kManyUses
+    std::uint32_t weight : 10 = 0;  // about the characters that its text takes
+    std::uint32_t height : 4 = 0;   // levels of brackets
+    std::uint32_t seen : 1 = 0;
+    std::uint32_t variable : 1 = 0;      // until decided: it must be one
+    std::uint32_t is_arguments : 1 = 0;  // its items are written as the arguments of a call
   };
+  static_assert(sizeof(Node) == 12);
 
   void find_code_keys();
   bool has_code_key(Value value) const;
@@ -60,15 +66,17 @@ class DecompilePlan {
   void use_event(const Event& event);
   void use_items(Value value, std::uint32_t user);
   void decide(std::uint32_t index);
-  bool is_too_large(const Node& node) const;
+  static bool is_too_large(const Node& node);
+  static void add_weight(Node& node, std::size_t weight);
   void add_to_user(const Node& node);
   void add_steps(Value value);
 
   const Run& run_;
   const Graph& graph_;
-  std::vector<Node> nodes_;
-  std::vector<bool> runs_code_;       // hashing the value may run code that the stream chose
-  std::vector<std::uint32_t> order_;  // values in the order in which they were first seen
+  detail::PodVector<Node> nodes_;
+  std::vector<bool> runs_code_;             // hashing the value may run code that the stream chose
+  detail::PodVector<std::uint32_t> open_;   // values that were seen, but not yet what they use
+  detail::PodVector<std::uint32_t> order_;  // values behind those that use them
   std::vector<Step> steps_;
 };
 

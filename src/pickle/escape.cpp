@@ -38,6 +38,15 @@ bool append_ascii(std::string& out, char c, char quote) {
   return true;
 }
 
+// Whether repr() writes the text as it is, in single quotes: most texts.
+bool is_plain(std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f || c == '\'' || c == '\\') return false;
+  }
+  return true;
+}
+
 // The quote that repr() takes: the one that needs no escape, the single one if both or none do.
 char quote_for(std::string_view text) {
   const bool single = text.find('\'') != std::string_view::npos;
@@ -72,6 +81,10 @@ std::uint32_t next_code_point(std::string_view text, std::size_t& i) {
 }  // namespace
 
 void append_python_string(std::string& out, std::string_view text, std::size_t max_length) {
+  if (text.size() < max_length && is_plain(text)) {
+    out.append("'").append(text).append("'");
+    return;
+  }
   const char quote = quote_for(text);
   out += quote;
   const std::size_t limit = out.size() + max_length;
@@ -94,6 +107,10 @@ void append_python_string(std::string& out, std::string_view text, std::size_t m
 }
 
 void append_python_bytes(std::string& out, std::string_view bytes, std::size_t max_length) {
+  if (bytes.size() < max_length && is_plain(bytes)) {
+    out.append("b'").append(bytes).append("'");
+    return;
+  }
   const char quote = quote_for(bytes);
   out += 'b';
   out += quote;

@@ -266,6 +266,29 @@ std::string expression(const Graph& graph, Value value, std::size_t max_length) 
   return ExpressionWriter(graph, max_length).write(value);
 }
 
+namespace {
+
+// SETITEMS with several items: "x.update({1: 2, 3: 4})".
+std::string items_statement(const Graph& graph, std::string_view subject,
+                            std::span<const Value> items, std::size_t max_length) {
+  std::string text(subject);
+  text += ".update({";
+  const std::size_t limit = text.size() + max_length;
+  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+    if (i > 0) text += ", ";
+    if (text.size() > limit) {
+      text += "...";
+      break;
+    }
+    text += expression(graph, items[i], max_length);
+    text += ": ";
+    text += expression(graph, items[i + 1], max_length);
+  }
+  return text += "})";
+}
+
+}  // namespace
+
 std::string statement(const Graph& graph, const Event& event, std::size_t max_length) {
   const std::string subject = expression(graph, event.subject, max_length);
   switch (event.kind) {
@@ -281,9 +304,21 @@ std::string statement(const Graph& graph, const Event& event, std::size_t max_le
     }
     case EventKind::kBuild:
       return subject + ".__setstate__(" + expression(graph, event.argument, max_length) + ")";
-    case EventKind::kAppend:
+    case EventKind::kAppend: {
+      const auto items = graph.tuple_items(event.argument);
+      if (items.size() == 1) {
+        return subject + ".append(" + expression(graph, items[0], max_length) + ")";
+      }
       return subject + ".extend(" + expression(graph, event.argument, max_length) + ")";
-    case EventKind::kSetItems:
+    }
+    case EventKind::kSetItems: {
+      const auto items = graph.tuple_items(event.argument);
+      if (items.size() == 2) {
+        return subject + "[" + expression(graph, items[0], max_length) +
+               "] = " + expression(graph, items[1], max_length);
+      }
+      return items_statement(graph, subject, items, max_length);
+    }
     case EventKind::kAddItems:
       return subject + ".update(" + expression(graph, event.argument, max_length) + ")";
     case EventKind::kCall:

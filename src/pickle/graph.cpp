@@ -96,35 +96,6 @@ const char* oddity_text(OddityKind kind) {
   return "";
 }
 
-UpdateRange::Iterator& UpdateRange::Iterator::operator++() {
-  chunk_ = graph_->edges_[chunk_].bits();
-  return *this;
-}
-
-Update UpdateRange::Iterator::operator*() const {
-  return graph_->update_at(chunk_);
-}
-
-Update Graph::update_at(std::uint32_t position) const {
-  const std::uint32_t count_and_kind = edges_[position + 2].bits();
-  return {static_cast<UpdateKind>(count_and_kind & 3),
-          {edges_.data() + position + 3, count_and_kind >> 2},
-          position};
-}
-
-Kind Graph::kind(Value value) const {
-  switch (value.bits() & kTagMask) {
-    case kTagNode:
-      return node(value).kind();
-    case kTagInt:
-      return Kind::kInt;
-    default:
-      break;
-  }
-  if (value == kNone) return Kind::kNone;
-  return value == kEmptyTuple ? Kind::kTuple : Kind::kBool;
-}
-
 std::int64_t Graph::integer(Value value) const {
   if ((value.bits() & kTagMask) == kTagInt) return static_cast<std::int32_t>(value.bits()) >> 2;
   const Node& number = node(value);
@@ -140,50 +111,8 @@ double Graph::real(Value value) const {
   return std::bit_cast<double>(__builtin_bswap64(bits));
 }
 
-std::string_view Graph::text(Value value) const {
-  const Node& text_node = node(value);
-  std::uint64_t length = text_node.payload() & ((1U << kLengthBits) - 1);
-  std::uint64_t offset = text_node.payload() >> kLengthBits;
-  if ((text_node.flags() & kFar) != 0) {
-    length = wide(text_node.edge());
-    offset = wide(text_node.edge() + 2);
-  }
-  const std::string_view source =
-      (text_node.flags() & kInArena) != 0 ? std::string_view(arena_) : as_text(input_);
-  return source.substr(offset, length);
-}
-
 bool Graph::is_decimal_text(Value value) const {
   return (node(value).flags() & kDecimal) != 0;
-}
-
-std::span<const Value> Graph::tuple_items(Value value) const {
-  if (value == kEmptyTuple) return {};
-  const Node& tuple = node(value);
-  if ((tuple.flags() & kFar) != 0) {
-    return {edges_.data() + tuple.edge() + 1, edges_[tuple.edge()].bits()};
-  }
-  return {edges_.data() + tuple.edge(), tuple.small()};
-}
-
-UpdateRange Graph::updates(Value value) const {
-  if ((value.bits() & kTagMask) != kTagNode) return {this, 0};
-  const Node& object = node(value);
-  switch (object.kind()) {
-    case Kind::kList:
-    case Kind::kDict:
-    case Kind::kSet:
-    case Kind::kFrozenSet:
-      return {this, object.edge()};
-    case Kind::kGlobal:
-    case Kind::kCall:
-    case Kind::kPersistent:
-    case Kind::kExtension:
-    case Kind::kBuffer:
-      return {this, edges_[object.edge()].bits()};
-    default:
-      return {this, 0};
-  }
 }
 
 std::uint64_t Graph::length(Value value) const {

@@ -1,6 +1,6 @@
 #include "pickle/source_writer.hpp"
 
-#include <charconv>
+#include <utility>
 
 #include "io/utf8.hpp"
 #include "pickle/escape.hpp"
@@ -45,11 +45,6 @@ std::string_view empty_of(Kind kind) {
   }
 }
 
-void append_number(std::string& out, auto number) {
-  char digits[24];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
-}
-
 // Two's complement, little-endian, as 0x...: the length of the text is linear in the number, and
 // Python reads it in linear time, neither of which is so for decimals.
 void append_hex_integer(std::string& out, std::string_view bytes) {
@@ -74,6 +69,11 @@ void append_hex_integer(std::string& out, std::string_view bytes) {
   }
 }
 
+// More than any escapes take: texts are not cut.
+std::size_t room_for(std::string_view text) {
+  return 10 * text.size() + 10;
+}
+
 void append_decimal_integer(std::string& out, std::string_view text) {
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
   const bool plain = digits.find_first_not_of("0123456789") == std::string_view::npos &&
@@ -84,7 +84,7 @@ void append_decimal_integer(std::string& out, std::string_view text) {
   }
   // As an unpickler reads it, and fails where that fails.
   out += "int(";
-  append_python_string(out, text, 8 * text.size() + 8);
+  append_python_string(out, text, room_for(text));
   out += ", 0)";
 }
 
@@ -105,7 +105,6 @@ void SourceWriter::begin_run(const Run& run, std::uint64_t base) {
   graph_ = &run.graph;
   base_ = base;
   first_variable_ = next_variable_;
-  slots_.assign(run.graph.node_count(), 0);
   bound_names_.clear();
   names_.begin_run();
 }
@@ -148,11 +147,11 @@ void SourceWriter::write_program(std::string_view result_name) {
     return;
   }
   line_ = "# the stream breaks here: ";
-  line_ += run_->error.what;
+  line_ += std::string_view(run_->error.what);
   line_ += " (at byte ";
-  append_number(line_, base_ + run_->end_offset);
+  line_.append_number(base_ + run_->end_offset);
   line_ += ')';
-  add_line(line_);
+  add_line(line_.view());
 }
 
 void SourceWriter::comment(std::string_view text) {
@@ -265,8 +264,11 @@ void SourceWriter::write_import(const Event& event) {
   const bool path = graph_->protocol(global) >= 4;
   if (is_importable(module, name)) {
     const std::string bound = names_.bind(module, name, global, *plan_);
-    line_.append("from ").append(module).append(" import ").append(name);
-    if (bound != name) line_.append(" as ").append(bound);
+    line_ += "from ";
+    line_ += module;
+    line_ += " import ";
+    line_ += name;
+    if (bound != name) add_alias(bound);
     slot(global) = kBound | static_cast<std::uint32_t>(bound_names_.size());
     bound_names_.push_back(bound);
     end_statement();
@@ -281,16 +283,24 @@ void SourceWriter::write_import(const Event& event) {
   end_assignment(global);
 }
 
+void SourceWriter::add_alias(std::string_view bound) {
+  line_ += " as ";
+  line_ += bound;
+}
+
 // pathlib, os.system: the name is a path of attributes from the module on.
 void SourceWriter::write_path_import(const Event& event, std::string_view module,
                                      std::string_view path) {
   const auto dot = module.rfind('.');
   const std::string_view last = dot == std::string_view::npos ? module : module.substr(dot + 1);
   const std::string bound = names_.bind(module, last, {}, *plan_);
-  line_.append("import ").append(module);
-  if (bound != module) line_.append(" as ").append(bound);
+  line_ += "import ";
+  line_ += module;
+  if (bound != module) add_alias(bound);
   end_statement();
-  line_.assign(bound).append(".").append(path);
+  line_ = bound;
+  line_ += '.';
+  line_ += path;
   end_assignment(event.subject);
 }
 
@@ -417,26 +427,25 @@ void SourceWriter::fill(Value container, const Update& update) {
 void SourceWriter::add_group(Value container, Kind kind, std::size_t count, std::size_t key_end) {
   const Brackets brackets = brackets_of(kind);
   if (slot(container) == 0) {
-    const std::string name = new_variable(container);
-    add_line(name + " = ", std::string(brackets.open) + line_, brackets.close);
-    return;
+    std::string front = new_variable(container) + " = ";
+    return add_line(front.append(brackets.open), line_.view(), brackets.close);
   }
   std::string front = name_of(container);
   if (count > 1) {
     front += kind == Kind::kList ? ".extend(" : ".update(";
     front += brackets.open;
-    return add_line(front, line_, std::string(brackets.close) + ")");
+    return add_line(front, line_.view(), std::string(brackets.close) + ")");
   }
   if (kind == Kind::kDict) {
-    front.append("[").append(line_, 0, key_end).append("] = ");
-    return add_line(front, std::string_view(line_).substr(key_end + 2));
+    front.append("[").append(line_.view().substr(0, key_end)).append("] = ");
+    return add_line(front, line_.view().substr(key_end + 2));
   }
   front += kind == Kind::kList ? ".append(" : ".add(";
-  add_line(front, line_, ")");
+  add_line(front, line_.view(), ")");
 }
 
 void SourceWriter::end_statement(std::string_view front, std::string_view back) {
-  add_line(front, back, line_);
+  add_line(front, back, line_.view());
 }
 
 void SourceWriter::end_assignment(Value value) {
@@ -447,17 +456,18 @@ void SourceWriter::end_assignment(Value value) {
 
 // A value in one of its uses.
 void SourceWriter::append(Value value) {
-  if (graph_->kind(value) >= Kind::kGlobal || plan_->is_variable(value)) {
+  const Kind kind = graph_->kind(value);
+  if (kind >= Kind::kGlobal || (kind >= Kind::kBigInt && plan_->is_variable(value))) {
     append_name(value);
     plan_->take_use(value);
   } else {
-    append_plain(value);
+    append_plain(value, kind);
   }
 }
 
 // Recursion is bounded by the plan: what is nested deeper has a variable.
-void SourceWriter::append_plain(Value value) {
-  switch (graph_->kind(value)) {
+void SourceWriter::append_plain(Value value, Kind kind) {
+  switch (kind) {
     case Kind::kNone:
       line_ += "None";
       break;
@@ -465,10 +475,12 @@ void SourceWriter::append_plain(Value value) {
       line_ += graph_->boolean(value) ? "True" : "False";
       break;
     case Kind::kInt:
-      append_number(line_, graph_->integer(value));
+      line_.append_number(graph_->integer(value));
       break;
     case Kind::kFloat:
-      append_python_float(line_, graph_->real(value));
+      scratch_.clear();
+      append_python_float(scratch_, graph_->real(value));
+      line_ += scratch_;
       break;
     case Kind::kTuple:
       append_tuple(value);
@@ -480,42 +492,54 @@ void SourceWriter::append_plain(Value value) {
       append_contents(value);
       break;
     default:
-      append_text(value);
+      append_text(value, kind);
       break;
   }
 }
 
-void SourceWriter::append_text(Value value) {
+void SourceWriter::append_text(Value value, Kind kind) {
   const std::string_view text = graph_->text(value);
-  const std::size_t room = 10 * text.size() + 10;  // more than any escapes take
-  switch (graph_->kind(value)) {
+  switch (kind) {
     case Kind::kBigInt:
+      scratch_.clear();
       if (graph_->is_decimal_text(value)) {
-        append_decimal_integer(line_, text);
+        append_decimal_integer(scratch_, text);
       } else {
-        append_hex_integer(line_, text);
+        append_hex_integer(scratch_, text);
       }
+      line_ += scratch_;
       break;
     case Kind::kBytes:
-      append_python_bytes(line_, text, room);
+      append_bytes(text);
       break;
     case Kind::kByteArray:
       line_ += "bytearray(";
-      append_python_bytes(line_, text, room);
+      append_bytes(text);
       line_ += ')';
       break;
     case Kind::kPy2String:
       if (!is_ascii(text)) {
         line_ += "_py2_str(";
-        append_python_bytes(line_, text, room);
+        append_bytes(text);
         line_ += ')';
         break;
       }
       [[fallthrough]];
     default:
-      append_python_string(line_, text, room);
+      if (line_.append_quoted(text)) break;
+      scratch_.clear();
+      append_python_string(scratch_, text, room_for(text));
+      line_ += scratch_;
       break;
   }
+}
+
+void SourceWriter::append_bytes(std::string_view bytes) {
+  line_ += 'b';
+  if (line_.append_quoted(bytes)) return;
+  scratch_.clear();
+  append_python_bytes(scratch_, bytes, room_for(bytes));
+  line_ += std::string_view(scratch_).substr(1);
 }
 
 void SourceWriter::append_tuple(Value tuple) {
@@ -583,11 +607,10 @@ void SourceWriter::define(Value value) {
   if (kind != Kind::kBigInt && graph_->text(value).size() > kPieceLength) {
     return write_long_text(name, value);
   }
-  std::string statement;
-  statement.swap(line_);
-  append_text(value);
-  statement.swap(line_);
-  add_line(name, " = ", statement);
+  LineBuffer outer = std::exchange(line_, {});
+  append_text(value, kind);
+  add_line(name, " = ", line_.view());
+  line_ = std::move(outer);
 }
 
 void SourceWriter::write_long_text(std::string_view name, Value value) {
@@ -603,9 +626,9 @@ void SourceWriter::write_long_text(std::string_view name, Value value) {
     const std::size_t length = piece_length(text, is_string);
     piece.clear();
     if (is_string) {
-      append_python_string(piece, text.substr(0, length), 10 * length + 10);
+      append_python_string(piece, text.substr(0, length), room_for(text));
     } else {
-      append_python_bytes(piece, text.substr(0, length), 10 * length + 10);
+      append_python_bytes(piece, text.substr(0, length), room_for(text));
     }
     add_line("    ", piece);
     text.remove_prefix(length);
@@ -620,7 +643,7 @@ void SourceWriter::add_line(std::string_view front, std::string_view middle,
   out_.append(prefix_).append(front).append(middle).append(back);
   if (options_.offsets && event_ != nullptr) {
     out_ += "  # ";
-    append_number(out_, base_ + event_->offset);
+    out_ += std::to_string(base_ + event_->offset);
   }
   out_ += '\n';
   if (out_.size() >= kFlushLength) flush();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pickle/decompile_plan.hpp"
+#include "pickle/line_buffer.hpp"
 #include "pickle/python_names.hpp"
 #include "tare/pickle_decompile.hpp"
 
@@ -50,6 +51,7 @@ class SourceWriter {
   // Statements.
   void write_event(const Event& event);
   void write_import(const Event& event);
+  void add_alias(std::string_view bound);
   void write_path_import(const Event& event, std::string_view module, std::string_view path);
   bool is_instantiation(const Event& event) const;
   void write_call(const Event& event);
@@ -67,15 +69,17 @@ class SourceWriter {
 
   // Expressions, appended to line_.
   void append(Value value);
-  void append_plain(Value value);
-  void append_text(Value value);
+  void append_plain(Value value, Kind kind);
+  void append_text(Value value, Kind kind);
+  void append_bytes(std::string_view bytes);
   void append_tuple(Value tuple);
   void append_contents(Value container);
   void append_update(const Update& update, bool& is_first);
   void append_name(Value value);
 
   // Variables.
-  std::uint32_t& slot(Value value) { return slots_[*graph_->node_index(value)]; }
+  // 0, or a variable counted from first_variable_ - 1, or kBound and an index of bound_names_.
+  std::uint32_t& slot(Value value) { return plan_->slot(value); }
   std::string name_of(Value value);
   std::string new_variable(Value value);
   void define(Value value);
@@ -85,8 +89,9 @@ class SourceWriter {
 
   const DecompileOptions& options_;
   const DecompileSink& sink_;
-  std::string out_;          // whole lines that are not yet handed on
-  std::string line_;         // the statement that is being written
+  std::string out_;  // whole lines that are not yet handed on
+  LineBuffer line_;  // the statement that is being written
+  std::string scratch_;
   std::string_view prefix_;  // of every line
   PythonNames names_;
   std::array<bool, kHelperCount> defined_helpers_{};
@@ -100,10 +105,7 @@ class SourceWriter {
   std::uint64_t base_ = 0;
   const Event* event_ = nullptr;  // what the statement is written for, if for an event
   std::uint64_t first_variable_ = 0;
-  // By node: 0, or a variable counted from first_variable_ - 1, or kBound and an index of
-  // bound_names_.
   static constexpr std::uint32_t kBound = std::uint32_t{1} << 31;
-  std::vector<std::uint32_t> slots_;
   std::vector<std::string> bound_names_;
 };
 

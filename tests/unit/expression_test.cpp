@@ -115,8 +115,8 @@ TEST(Statement, SaysWhatHappens) {
   EXPECT_EQ(last(global("a.b", "c") + "."), "from a.b import c");
   EXPECT_EQ(last(global("a", "b") + ")R."), "a.b()");
   EXPECT_EQ(last(global("a", "b") + ")R}b."), "a.b().__setstate__({})");
-  EXPECT_EQ(last(global("a", "b") + ")RNa."), "a.b().extend((None,))");
-  EXPECT_EQ(last(global("a", "b") + ")RNNs."), "a.b().update((None, None))");
+  EXPECT_EQ(last(global("a", "b") + ")RNa."), "a.b().append(None)");
+  EXPECT_EQ(last(global("a", "b") + ")RNNs."), "a.b()[None] = None");
   EXPECT_EQ(last(global("a", "b") + ")R(N\x90."), "a.b().update((None,))");
   EXPECT_EQ(last("Pid\n."), "persistent_load('id')");
   EXPECT_EQ(last("\x82" + u8(1) + "."), "copyreg._inverted_registry[1]");

@@ -391,8 +391,8 @@ TEST(HostilePickle, StateOfPlainValues) {
 
 TEST(HostilePickle, ItemsOfObjects) {
   const std::string object = global("m", "C") + ")R";
-  EXPECT_THAT(statements(object + "NNs."), Contains("m.C().update((None, None))"));
-  EXPECT_THAT(statements(object + "Na."), Contains("m.C().extend((None,))"));
+  EXPECT_THAT(statements(object + "NNs."), Contains("m.C()[None] = None"));
+  EXPECT_THAT(statements(object + "Na."), Contains("m.C().append(None)"));
   EXPECT_THAT(statements(object + "(N\x90."), Contains("m.C().update((None,))"));
   EXPECT_THAT(statements(object + "(NNe."), Contains("m.C().extend((None, None))"));
   // Nothing is done with nothing.

@@ -295,7 +295,7 @@ TEST(Machine, KeepsWhatIsStoredInObjects) {
   EXPECT_THAT(trace(stream),
               ElementsAre("2 GLOBAL from collections import OrderedDict",
                           "30 REDUCE collections.OrderedDict()",
-                          "54 SETITEMS collections.OrderedDict().update(('a', 1, 'b', 2))"));
+                          "54 SETITEMS collections.OrderedDict().update({'a': 1, 'b': 2})"));
   const auto run = pickle::run(as_bytes(stream));
   std::size_t updates = 0;
   for (const Update update : run.graph.updates(run.result)) {

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kFirstBytes = 512;
 // From this size on a block is a mapping; below, it comes from malloc.
 constexpr std::size_t kMappedBytes = std::size_t{1} << 20;
+// Below this size, a huge page or two of each vector would be much beside the input.
+constexpr std::size_t kReservedBytes = std::size_t{1} << 24;
 
 }  // namespace
 
@@ -43,6 +45,15 @@ void* grow_block(void* old, std::size_t old_bytes, std::size_t used, std::size_t
     if (used > 0) std::memcpy(block, old, used);
     std::free(old);
   }
+  return block;
+}
+
+void* reserve_block(std::size_t bytes) {
+  if (bytes < kReservedBytes) return nullptr;
+  void* block = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (block == MAP_FAILED) return nullptr;
+  ::madvise(block, bytes, MADV_HUGEPAGE);
   return block;
 }
 

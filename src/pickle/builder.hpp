@@ -12,6 +12,9 @@ class Builder {
  public:
   Builder(Graph& graph, ByteSpan input) : graph_(graph) {
     graph_.input_ = input;
+    // More than most streams need, in address space alone.
+    graph_.nodes_.reserve(input.size() / 2);
+    graph_.edges_.reserve(input.size());
     graph_.edges_.push_back(Value::from_bits(0));  // index 0 means "no chunk"
   }
 
@@ -19,6 +22,10 @@ class Builder {
   static constexpr Value boolean(bool value) { return value ? Graph::kTrue : Graph::kFalse; }
   static constexpr Value empty_tuple() { return Graph::kEmptyTuple; }
 
+  // Below 2**29.
+  static constexpr Value small_integer(std::uint32_t value) {
+    return Value::from_bits(value << 2 | Graph::kTagInt);
+  }
   Value integer(std::int64_t value) {
     constexpr std::int64_t kMin = -(std::int64_t{1} << 29);
     constexpr std::int64_t kMax = (std::int64_t{1} << 29) - 1;
@@ -123,6 +130,9 @@ class Builder {
   std::size_t node_count() const { return graph_.nodes_.size(); }
   std::size_t edge_count() const { return graph_.edges_.size(); }
   Kind kind_of_node(Value value) const { return graph_.nodes_[value.bits() >> 2].kind(); }
+  bool is_node_of(Value value, Kind kind) const {
+    return is_node(value) && kind_of_node(value) == kind;
+  }
   static bool is_node(Value value) { return (value.bits() & Graph::kTagMask) == Graph::kTagNode; }
 
  private:
@@ -156,11 +166,16 @@ class Builder {
 
   void copy_items(const Value* items, std::size_t count) {
     Value* place = graph_.edges_.extend(count);
-    if (count > 16) {
+    if (count > 64) {
       std::memcpy(place, items, count * sizeof(Value));
-    } else {
-      for (std::size_t i = 0; i < count; ++i) place[i] = items[i];
+      return;
     }
+    // Most are short: blocks of a fixed size are copied without a call.
+    constexpr std::size_t kBlock = 4;
+    std::size_t i = 0;
+    for (; i + kBlock <= count; i += kBlock)
+      std::memcpy(place + i, items + i, kBlock * sizeof(Value));
+    for (; i < count; ++i) place[i] = items[i];
   }
 
   Graph& graph_;

@@ -12,6 +12,7 @@
 #include "pickle/memo.hpp"
 #include "pickle/number_text.hpp"
 #include "pickle/observer.hpp"
+#include "pickle/plain_steps.hpp"
 #include "pickle/py2_names.hpp"
 #include "pickle/text_codec.hpp"
 #include "tare/pickle.hpp"
@@ -20,9 +21,6 @@ namespace tare::pickle {
 namespace {
 
 constexpr std::uint8_t kHighestProtocol = 5;
-
-// Opcodes that run_plain() takes in one go before budgets are checked again.
-constexpr std::size_t kPlainOpcodes = 4096;
 
 // Kinds whose nature is fully known: nothing but a plain value, so that what cannot be done with
 // such a value fails in every unpickler.
@@ -43,11 +41,6 @@ bool is_iterable(Kind kind) {
   }
 }
 
-bool is_unhashable(Kind kind) {
-  return kind == Kind::kList || kind == Kind::kDict || kind == Kind::kSet ||
-         kind == Kind::kByteArray;
-}
-
 class Machine {
  public:
   Machine(ByteSpan stream, const Limits& limits, Crossing crossing, Run& run,
@@ -64,9 +57,7 @@ class Machine {
   void execute();
 
  private:
-  // The frequent opcodes in their plain form, with the machine's state in registers. Stops in front
-  // of anything else, so that step() is the one place that knows every case.
-  void run_plain();
+  void take_plain_steps();
   // Every handler returns false to end the run: at STOP, or because break_at() was called.
   bool step(Op op);
 
@@ -194,7 +185,7 @@ class Machine {
 
 void Machine::execute() {
   for (;;) {
-    if (fast_) run_plain();
+    if (fast_) take_plain_steps();
     at_ = cursor_.offset();
     const std::uint64_t frame_end = cursor_.frame_end();
     const auto byte = cursor_.read<std::uint8_t>();
@@ -225,151 +216,16 @@ void Machine::execute() {
   run_.end_offset = run_.end == End::kStop ? cursor_.offset() : at_;
 }
 
-void Machine::run_plain() {
+void Machine::take_plain_steps() {
   // Up to the end of the frame, so that an argument that crosses it is left to step().
   const std::uint64_t window =
       cursor_.offset() < cursor_.frame_end() ? cursor_.frame_end() : std::uint64_t{stream_.size()};
-  Cursor cursor(stream_.first(window), cursor_.offset());
-  Value* const room = stack_.extend(kPlainOpcodes);  // each opcode pushes one value at most
-  Value* const base = stack_.data();
-  Value* top = room;
-  Value* fence = base + this->fence();
-  std::uint64_t done = 0;
-  std::uint64_t next = cursor.offset();  // of the first opcode that is not finished
-
-  const auto push_text = [&](Kind kind, std::optional<std::uint64_t> length) {
-    const std::uint64_t offset = cursor.offset();
-    const auto text = length ? cursor.take(*length) : std::nullopt;
-    if (!text || (kind == Kind::kString && !is_ascii(as_text(*text)))) return false;
-    *top++ = build_.text_in_input(kind, offset, *length);
-    return true;
-  };
-  const auto get_from_memo = [&](std::optional<std::uint64_t> index) {
-    const auto value = index ? memo_.get(*index) : std::nullopt;
-    if (value) *top++ = *value;
-    return value.has_value();
-  };
-  const auto put_in_memo = [&](std::optional<std::uint64_t> index) {
-    return top > fence && index && memo_.append(*index, top[-1]);
-  };
-  const auto make_tuple = [&](std::ptrdiff_t count) {
-    if (top - fence < count) return false;
-    top -= count;
-    *top = build_.tuple(top, static_cast<std::size_t>(count));
-    ++top;
-    return true;
-  };
-  // Stores top[-count...] in the container below them.
-  const auto update = [&](Value* items, Kind container, UpdateKind kind) {
-    if (items - fence < 1 || !Builder::is_node(items[-1]) ||
-        build_.kind_of_node(items[-1]) != container) {
-      return false;
-    }
-    const auto count = static_cast<std::size_t>(top - items);
-    if (kind == UpdateKind::kSetItems) {
-      if (count % 2 != 0) return false;
-      for (const Value* key = items; key < top; key += 2) {
-        if (Builder::is_node(*key) && is_unhashable(build_.kind_of_node(*key))) return false;
-      }
-    }
-    if (count > 0) build_.update(items[-1], kind, items, count);
-    top = items;
-    return true;
-  };
-  // The same for everything above the topmost mark; the mark goes only if that worked.
-  const auto update_to_mark = [&](Kind container, UpdateKind kind) {
-    if (marks_.empty()) return false;
-    Value* const items = fence;
-    const std::size_t mark = marks_.back();
-    marks_.pop_back();
-    fence = base + this->fence();
-    if (update(items, container, kind)) return true;
-    marks_.push_back(mark);
-    return false;
-  };
-  const auto step_plain = [&](Op op) {
-    switch (op) {
-      case Op::kBinInt1:
-        if (const auto value = cursor.read<std::uint8_t>()) {
-          return *top++ = build_.integer(*value), true;
-        }
-        return false;
-      case Op::kBinInt2:
-        if (const auto value = cursor.read<std::uint16_t>()) {
-          return *top++ = build_.integer(*value), true;
-        }
-        return false;
-      case Op::kBinInt:
-        if (const auto value = cursor.read<std::int32_t>()) {
-          return *top++ = build_.integer(*value), true;
-        }
-        return false;
-      case Op::kBinFloat:
-        if (cursor.take(8)) return *top++ = build_.real_in_input(cursor.offset() - 8), true;
-        return false;
-      case Op::kNone:
-        return *top++ = Builder::none(), true;
-      case Op::kNewTrue:
-        return *top++ = Builder::boolean(true), true;
-      case Op::kNewFalse:
-        return *top++ = Builder::boolean(false), true;
-      case Op::kEmptyTuple:
-        return *top++ = Builder::empty_tuple(), true;
-      case Op::kEmptyList:
-        return *top++ = build_.container(Kind::kList), true;
-      case Op::kEmptyDict:
-        return *top++ = build_.container(Kind::kDict), true;
-      case Op::kMark:
-        marks_.push_back(static_cast<std::size_t>(top - base));
-        fence = top;
-        return true;
-      case Op::kShortBinUnicode:
-        return push_text(Kind::kString, cursor.read<std::uint8_t>());
-      case Op::kBinUnicode:
-        return push_text(Kind::kString, cursor.read<std::uint32_t>());
-      case Op::kShortBinBytes:
-        return push_text(Kind::kBytes, cursor.read<std::uint8_t>());
-      case Op::kBinGet:
-        return get_from_memo(cursor.read<std::uint8_t>());
-      case Op::kLongBinGet:
-        return get_from_memo(cursor.read<std::uint32_t>());
-      case Op::kBinPut:
-        return put_in_memo(cursor.read<std::uint8_t>());
-      case Op::kLongBinPut:
-        return put_in_memo(cursor.read<std::uint32_t>());
-      case Op::kMemoize:
-        return put_in_memo(memo_.size());
-      case Op::kTuple1:
-        return make_tuple(1);
-      case Op::kTuple2:
-        return make_tuple(2);
-      case Op::kTuple3:
-        return make_tuple(3);
-      case Op::kAppend:
-        return top - fence >= 2 && update(top - 1, Kind::kList, UpdateKind::kAppend);
-      case Op::kAppends:
-        return update_to_mark(Kind::kList, UpdateKind::kAppend);
-      case Op::kSetItem:
-        return top - fence >= 3 && update(top - 2, Kind::kDict, UpdateKind::kSetItems);
-      case Op::kSetItems:
-        return update_to_mark(Kind::kDict, UpdateKind::kSetItems);
-      default:
-        return false;
-    }
-  };
-  // At most one value more than the budget, as in execute().
   const std::uint64_t budget =
       limits_.max_nodes - std::min<std::uint64_t>(limits_.max_nodes, build_.node_count());
-  const std::uint64_t most = std::min<std::uint64_t>(kPlainOpcodes, budget);
-  while (done < most) {
-    const auto byte = cursor.read<std::uint8_t>();
-    if (!byte || !step_plain(static_cast<Op>(*byte))) break;
-    next = cursor.offset();
-    ++done;
-  }
-  stack_.truncate(static_cast<std::size_t>(top - base));
-  run_.opcode_count += done;
-  cursor_.move_to(next);
+  const PlainProgress progress =
+      run_plain(stream_.first(window), cursor_.offset(), budget, {stack_, marks_, memo_, build_});
+  run_.opcode_count += progress.opcode_count;
+  cursor_.move_to(progress.offset);
 }
 
 bool Machine::step(Op op) {

@@ -20,11 +20,15 @@ class Memo {
   std::uint64_t size() const { return size_; }
   bool is_sparse(std::uint64_t index) const { return index >= dense_limit_; }
 
+  // No value of the graph has these bits.
+  static constexpr Value kUnset = Value::from_bits(UINT32_MAX);
+
+  // As get(), of the dense table alone: kUnset for what is not there.
+  Value get_dense(std::uint64_t index) const {
+    return index < dense_.size() ? dense_[index] : kUnset;
+  }
   std::optional<Value> get(std::uint64_t index) const {
-    if (index < dense_.size()) {
-      const Value value = dense_[index];
-      return value == kUnset ? std::nullopt : std::optional(value);
-    }
+    if (const Value value = get_dense(index); value != kUnset) return value;
     if (sparse_.empty()) return std::nullopt;
     const auto found = sparse_.find(index);
     return found == sparse_.end() ? std::nullopt : std::optional(found->second);
@@ -55,9 +59,6 @@ class Memo {
   }
 
  private:
-  // No value of the graph has these bits.
-  static constexpr Value kUnset = Value::from_bits(UINT32_MAX);
-
   std::uint64_t dense_limit_;
   detail::PodVector<Value> dense_;
   std::map<std::uint64_t, Value> sparse_;  // no hash table: the stream chooses the indexes

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -16,6 +17,9 @@ namespace tare::detail {
 // A block of `bytes` (a power of two) with the first `used` bytes of `old`, which it replaces.
 // Throws std::bad_alloc.
 void* grow_block(void* old, std::size_t old_bytes, std::size_t used, std::size_t bytes);
+// An empty block of `bytes`, of which only what is touched takes memory; nullptr if that is too
+// small to be worth it or the system gives no such block.
+void* reserve_block(std::size_t bytes);
 void release_block(void* block, std::size_t bytes);
 // The size of the block to grow to: a power of two, at least `needed`.
 std::size_t next_block_bytes(std::size_t old_bytes, std::size_t needed);
@@ -46,6 +50,15 @@ class PodVector {
   T& back() { return data_[size_ - 1]; }
   const T& back() const { return data_[size_ - 1]; }
 
+  // Prepares an empty vector to grow to `count` elements without moving.
+  void reserve(std::size_t count) {
+    if (bytes_ > 0 || count > SIZE_MAX / 2 / sizeof(T)) return;
+    const std::size_t bytes = next_block_bytes(0, count * sizeof(T));
+    data_ = static_cast<T*>(reserve_block(bytes));
+    if (data_ == nullptr) return;
+    bytes_ = bytes;
+    capacity_ = bytes / sizeof(T);
+  }
   void push_back(T value) {
     if (size_ == capacity_) [[unlikely]]
       grow(1);

@@ -9,7 +9,7 @@
 namespace tare::detail {
 namespace {
 
-constexpr std::size_t kFirstBytes = 512;
+constexpr std::size_t kFirstBytes = 4096;
 // From this size on a block is a mapping; below, it comes from malloc.
 constexpr std::size_t kMappedBytes = std::size_t{1} << 20;
 // Below this size, a huge page or two of each vector would be much beside the input.

@@ -125,7 +125,7 @@ int show_header(const Model& model) {
   const auto header = safetensors::parse(model.input().bytes());
   if (!header) return give_up(report::error_text(header.error()));
   say("\n[4] a simple format: 8 bytes of length, this JSON, then the bytes of the tensors");
-  say("  {}", report::printable(header->json));
+  say("  {}", report::printable(header->json()));
   return 0;
 }
 

@@ -41,8 +41,12 @@ struct Error {
   int sys_errno = 0;                 // errno of the failed call, 0 if no call failed
   std::uint64_t offset = kNoOffset;  // bytes from the start of the container
   const char* what = "";             // a literal; never text from the input
+  // kTruncated: bytes that there should be, and are. Both 0 if that is not known.
+  std::uint64_t expected = 0;
+  std::uint64_t actual = 0;
 
   bool has_offset() const { return offset != kNoOffset; }
+  bool has_sizes() const { return expected != actual; }
 };
 
 template <typename T>

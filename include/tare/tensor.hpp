@@ -52,7 +52,7 @@ using Shape = std::vector<std::uint64_t>;
 
 // The product of a shape, 1 for a scalar. Multiplies from the left, so that a zero first hides an
 // overflow behind it, as the safetensors reference does. Errors: kOverflow.
-Result<std::uint64_t> element_count(const Shape& shape);
+Result<std::uint64_t> element_count(std::span<const std::uint64_t> shape);
 // Bytes of `count` packed elements. Errors: kOverflow, kMalformed if the bits do not fill bytes.
 Result<std::uint64_t> packed_bytes(DType dtype, std::uint64_t count);
 

@@ -1,8 +1,8 @@
 #include "tare/convert.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
-#include <unordered_map>
 
 namespace tare {
 namespace {
@@ -91,22 +91,19 @@ std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
   if (!written) return failure(written.error(), output.string());
   const auto header = safetensors::parse(written->bytes());
   if (!header) return failure(header.error(), output.string());
-  if (header->tensors.size() != model.tensors().size()) {
+  if (header->tensors().size() != model.tensors().size()) {
     return mismatch("the output has another number of tensors", output.string());
   }
-  std::unordered_map<std::string_view, const safetensors::TensorEntry*> by_name;
-  for (const auto& entry : header->tensors) by_name.emplace(entry.name, &entry);
 
-  const ByteSpan data = written->bytes().subspan(header->data_offset);
+  const ByteSpan data = written->bytes().subspan(header->data_offset());
   std::vector<std::byte> buffer;
   for (const NamedTensor& tensor : model.tensors()) {
-    const auto found = by_name.find(tensor.name);
-    if (found == by_name.end()) return mismatch("is missing in the output", tensor.name);
-    const safetensors::TensorEntry& entry = *found->second;
-    if (entry.dtype != tensor.view.dtype || entry.shape != tensor.view.shape) {
+    const safetensors::TensorEntry* const entry = header->find(tensor.name);
+    if (entry == nullptr) return mismatch("is missing in the output", tensor.name);
+    if (entry->dtype != tensor.view.dtype || !std::ranges::equal(entry->shape, tensor.view.shape)) {
       return mismatch("has another dtype or shape in the output", tensor.name);
     }
-    const auto equal = has_bytes(tensor.view, data.subspan(entry.begin, entry.end - entry.begin));
+    const auto equal = has_bytes(tensor.view, data.subspan(entry->begin, entry->byte_count()));
     if (!equal) return failure(equal.error(), tensor.name);
     if (!*equal) {
       return mismatch("has other bytes in the output", tensor.name);

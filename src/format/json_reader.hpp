@@ -1,42 +1,125 @@
-// A pull reader for JSON (RFC 8259) in hostile headers: no recursion, no copy of what is skipped,
+// A pull reader for JSON (RFC 8259) in hostile headers: no recursion, no copy of what needs none,
 // every error with its offset. It reads exactly the grammar that serde_json does: no comments, no
 // trailing commas, no lone surrogates, no control bytes in strings.
+//
+// Every function returns false once something was wrong; error() then says what was first.
 #pragma once
 
-#include <optional>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tare/error.hpp"
 
 namespace tare::format {
 
-class JsonReader {
+// Texts that stay where they are until the arena goes.
+class TextArena {
  public:
-  // Offsets in errors count from `base`. `text` must be UTF-8 (check it first).
-  JsonReader(std::string_view text, std::uint64_t base) : text_(text), base_(base) {}
-
-  std::uint64_t offset() const { return base_ + at_; }
-  bool at_end();
-
-  // Consumes `c` if it is the next character after white space.
-  bool consume(char c);
-  Result<void> expect(char c, const char* what);
-  Result<std::string> read_string();
-  // A number without sign, fraction and exponent.
-  Result<std::uint64_t> read_u64();
+  std::string_view add(std::string_view text);
 
  private:
-  void skip_space();
-  std::unexpected<Error> error(const char* what) const {
-    return fail(ErrorCode::kMalformed, what, offset());
-  }
-  Result<void> read_escape(std::string& out);
-  std::optional<std::uint32_t> read_hex4();
+  static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 
-  std::string_view text_;
+  std::vector<std::unique_ptr<char[]>> chunks_;
+  std::size_t left_ = 0;  // in the last chunk
+  char* next_ = nullptr;
+};
+
+class JsonReader {
+ public:
+  // serde_json refuses deeper nesting: containers inside each other, the outermost included.
+  static constexpr std::size_t kMaxDepth = 127;
+
+  // Offsets in errors count from `base`. `text` must be UTF-8 (check it first). Strings with
+  // escapes are decoded into `arena`, the others are views of `text`.
+  JsonReader(std::string_view text, std::uint64_t base, TextArena& arena)
+      : begin_(text.data()),
+        next_(text.data()),
+        end_(text.data() + text.size()),
+        base_(base),
+        arena_(&arena) {}
+
+  const Error& error() const { return error_; }
+  // Of the next byte.
+  std::uint64_t offset() const { return base_ + static_cast<std::uint64_t>(next_ - begin_); }
+  // Notes an error at the next byte.
+  bool fail_here(ErrorCode code, const char* what);
+
+  bool at_end() {
+    skip_space();
+    return next_ == end_;
+  }
+  // The next character after white space; NUL, which no JSON has there, at the end.
+  char peek() {
+    skip_space();
+    return next_ == end_ ? '\0' : *next_;
+  }
+  // Takes `c` if it is that one. Not finding it is no error.
+  bool consume(char c) {
+    if (next_ != end_ && *next_ == c) [[likely]]
+      return ++next_, true;
+    return peek() == c && next_ != end_ && (++next_, true);
+  }
+  bool expect(char c, const char* what) {
+    return consume(c) || fail_here(ErrorCode::kMalformed, what);
+  }
+  // A string, and whether it was written with escapes.
+  bool read_string(std::string_view& out) {
+    if (!expect('"', "invalid JSON: a string is expected")) return false;
+    const char* const start = next_;
+    next_ = plain_end(next_);
+    if (next_ == end_ || *next_ != '"') return read_rest_of_string(start, out);
+    out = {start, static_cast<std::size_t>(next_ - start)};
+    ++next_;
+    escaped_ = false;
+    return true;
+  }
+  bool was_escaped() const { return escaped_; }
+  // A number without sign, fraction and exponent, at most 2^64-1.
+  bool read_u64(std::uint64_t& out);
+  bool read_null();
+  // Any value. `depth`: the containers that it stands in.
+  bool skip_value(std::size_t depth);
+
+ private:
+  static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+  void skip_space() {
+    while (next_ != end_ && is_space(*next_)) ++next_;
+  }
+  // The first byte from `at` on that does not stand for itself in a string.
+  const char* plain_end(const char* at) const {
+    // A word at a time: a byte below 0x20, a quote or a backslash. Bytes above 0x7f stand for
+    // themselves; they may hide in no false alarm, only in a word that is looked at byte by byte.
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    while (end_ - at >= 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, at, sizeof word);
+      const auto below = [](std::uint64_t w, std::uint64_t n) { return (w - kOnes * n) & ~w; };
+      const std::uint64_t found =
+          below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
+      if ((found & 0x80 * kOnes) != 0) break;
+      at += 8;
+    }
+    while (at != end_ && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+    return at;
+  }
+  bool read_rest_of_string(const char* start, std::string_view& out);
+  bool read_escape(std::string& out);
+  bool read_hex4(std::uint32_t& value);
+  bool skip_number();
+  bool skip_scalar(char first);
+
+  const char* begin_;
+  const char* next_;
+  const char* end_;
   std::uint64_t base_;
-  std::size_t at_ = 0;
+  TextArena* arena_;
+  std::string scratch_;
+  bool escaped_ = false;
+  Error error_{};
 };
 
 }  // namespace tare::format

@@ -50,6 +50,19 @@ bool all_zero(ByteSpan bytes) {
                              [](std::byte b) { return b == std::byte{0}; });
 }
 
+std::string_view by_signature(ByteSpan bytes) {
+  for (const auto& signature : kSignatures) {
+    if (starts_with(bytes, signature.bytes)) return signature.description;
+  }
+  if (bytes.size() > 262 && as_text(bytes.subspan(257, 5)) == "ustar") {
+    return "a tar archive, which this version does not read";
+  }
+  if (bytes.size() >= 16 && all_zero(bytes)) {
+    return "nothing but zero bytes: an incomplete download?";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::span<const Format* const> formats() {
@@ -72,14 +85,18 @@ std::string_view describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty()) return found.front()->description;
-  for (const auto& signature : format::kSignatures) {
-    if (format::starts_with(bytes, signature.bytes)) return signature.description;
+  const std::string_view content = format::by_signature(bytes);
+  return content.empty() ? "no format that tare knows" : content;
+}
+
+std::string_view foreign_content(ByteSpan front) {
+  // The directory of a zip archive stands at its end, which may not be at hand.
+  if (format::starts_with(front, "PK\x03\x04")) return "a zip archive: a PyTorch checkpoint?";
+  if (front.size() > 1 && front[0] == std::byte{0x80} && front[1] >= std::byte{2} &&
+      front[1] <= std::byte{5}) {
+    return "a pickle";
   }
-  if (bytes.size() > 262 && as_text(bytes.subspan(257, 5)) == "ustar") {
-    return "a tar archive, which this version does not read";
-  }
-  if (format::all_zero(bytes)) return "nothing but zero bytes: an incomplete download?";
-  return "no format that tare knows";
+  return format::by_signature(front);
 }
 
 Result<Model> open_model(const std::filesystem::path& path) {

@@ -20,9 +20,9 @@ Result<PartList> list_parts(ByteSpan bytes) {
   const auto header = safetensors::parse(bytes);
   if (!header) return std::unexpected(header.error());
   PartList list;
-  list.parts.push_back({"", PartKind::kTensorHeader, bytes.first(header->data_offset), 0});
+  list.parts.push_back({"", PartKind::kTensorHeader, bytes.first(header->data_offset()), 0});
   list.parts.push_back(
-      {"", PartKind::kTensorData, bytes.subspan(header->data_offset), header->data_offset});
+      {"", PartKind::kTensorData, bytes.subspan(header->data_offset()), header->data_offset()});
   return list;
 }
 
@@ -30,12 +30,10 @@ Result<ModelContents> read_tensors(ByteSpan bytes) {
   const auto header = safetensors::parse(bytes);
   if (!header) return std::unexpected(header.error());
   ModelContents contents;
-  contents.metadata = header->metadata;
-  const ByteSpan data = bytes.subspan(header->data_offset);
-  for (const auto& entry : header->tensors) {
-    TensorView view{entry.dtype, entry.shape, row_major_strides(entry.shape), 0,
-                    data.subspan(entry.begin, entry.end - entry.begin)};
-    contents.tensors.push_back({entry.name, std::move(view), ""});
+  contents.metadata = header->metadata();
+  const ByteSpan data = bytes.subspan(header->data_offset());
+  for (const auto& entry : header->tensors()) {
+    contents.tensors.push_back({std::string(entry.name), safetensors::view_of(entry, data), ""});
   }
   return contents;
 }

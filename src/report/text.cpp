@@ -78,7 +78,11 @@ std::string shape_text(const Shape& shape) {
 std::string error_text(const Error& error) {
   std::string out = error.what;
   if (error.sys_errno != 0) out += fmt::format(": {}", std::strerror(error.sys_errno));
-  if (error.has_offset()) out += fmt::format(" (at byte {})", error.offset);
+  if (error.has_sizes()) {
+    out += fmt::format(" (expected {} bytes, have {})", error.expected, error.actual);
+  } else if (error.has_offset()) {
+    out += fmt::format(" (at byte {})", error.offset);
+  }
   return out;
 }
 

@@ -41,7 +41,7 @@ unsigned dtype_bits(DType dtype) {
   return info(dtype).bits;
 }
 
-Result<std::uint64_t> element_count(const Shape& shape) {
+Result<std::uint64_t> element_count(std::span<const std::uint64_t> shape) {
   std::uint64_t count = 1;
   for (const std::uint64_t size : shape) {
     const auto product = checked_mul(count, size);

@@ -26,8 +26,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-ErrorCode parse_error(std::string_view file) {
-  const auto header = parse(as_bytes(file));
+ErrorCode parse_error(std::string_view file, Rules rules = Rules::kStrict) {
+  const auto header = parse(as_bytes(file), rules);
   return header ? ErrorCode::kIo : header.error().code;
 }
 constexpr ErrorCode kFine = ErrorCode::kIo;
@@ -46,16 +46,16 @@ TEST(Safetensors, ReadsAFile) {
       "12345678xy");
   const auto header = parse(as_bytes(file));
   ASSERT_TRUE(header.has_value()) << header.error().what;
-  EXPECT_TRUE(header->has_metadata);
-  EXPECT_THAT(header->metadata, ElementsAre(Pair("format", "pt")));
-  ASSERT_EQ(header->tensors.size(), 2U);
-  EXPECT_EQ(header->tensors[0].name, "a");  // by position, not as written
-  EXPECT_EQ(header->tensors[0].dtype, DType::kF32);
-  EXPECT_EQ(header->tensors[0].shape, (Shape{2, 1}));
-  EXPECT_EQ(header->tensors[1].name, "b");
-  EXPECT_EQ(header->tensors[1].begin, 8U);
-  EXPECT_EQ(header->tensors[1].end, 10U);
-  EXPECT_EQ(header->data_offset, file.size() - 10);
+  EXPECT_TRUE(header->has_metadata());
+  EXPECT_THAT(header->metadata(), ElementsAre(Pair("format", "pt")));
+  ASSERT_EQ(header->tensors().size(), 2U);
+  EXPECT_EQ(header->tensors()[0].name, "a");  // by position, not as written
+  EXPECT_EQ(header->tensors()[0].dtype, DType::kF32);
+  EXPECT_THAT(header->tensors()[0].shape, ElementsAre(2U, 1U));
+  EXPECT_EQ(header->tensors()[1].name, "b");
+  EXPECT_EQ(header->tensors()[1].begin, 8U);
+  EXPECT_EQ(header->tensors()[1].end, 10U);
+  EXPECT_EQ(header->data_offset(), file.size() - 10);
 }
 
 TEST(Safetensors, RefusesFilesTooShort) {
@@ -191,7 +191,7 @@ TEST(SafetensorsJson, AcceptsAnyName) {
       safetensors_file(R"({"\ud83d\ude00\u00e9\u0000\/":)" + std::string(kEntry) + "}", "1234");
   const auto header = parse(as_bytes(file));
   ASSERT_TRUE(header.has_value());
-  EXPECT_EQ(header->tensors[0].name, "\xF0\x9F\x98\x80\xC3\xA9\0/"s);
+  EXPECT_EQ(header->tensors()[0].name, "\xF0\x9F\x98\x80\xC3\xA9\0/"s);
 }
 
 TEST(SafetensorsJson, RefusesBrokenStrings) {
@@ -206,29 +206,100 @@ TEST(SafetensorsJson, RefusesBrokenStrings) {
   EXPECT_EQ(name_error("\"\xED\xA0\x80\""), ErrorCode::kMalformed);  // a surrogate
 }
 
-TEST(SafetensorsJson, RefusesDuplicateNames) {
-  // The survivor of the two would tile the file.
-  EXPECT_EQ(json_error("{" + tensor_json("t", "F32", "[1]", 0, 4) + "," +
-                       tensor_json("t", "F32", "[1]", 0, 4) + "}"),
-            ErrorCode::kMalformed);
-  EXPECT_EQ(json_error("{" + tensor_json("t", "F32", "[1]", 0, 4) + "," +
-                       tensor_json("\\u0074", "F32", "[0]", 4, 4) + "}"),
-            ErrorCode::kMalformed);
+// What the reference accepts and strict rules refuse, each with a rule that begins "strict: ".
+void expect_odd(std::string_view json, std::string_view data = "1234") {
+  const std::string file = safetensors_file(json, data);
+  EXPECT_EQ(parse_error(file, Rules::kReference), kFine) << json;
+  const auto strict = parse(as_bytes(file), Rules::kStrict);
+  ASSERT_FALSE(strict.has_value()) << json;
+  EXPECT_EQ(strict.error().code, ErrorCode::kRefused) << json;
+  EXPECT_TRUE(std::string_view(strict.error().what).starts_with("strict: ")) << json;
+}
+void expect_odd_entry(std::string_view entry) {
+  expect_odd(R"({"t":)" + std::string(entry) + "}");
+}
+
+TEST(SafetensorsStrict, RefusesDuplicateNames) {
+  // The survivor of the two tiles the file.
+  expect_odd("{" + tensor_json("t", "F32", "[1]", 0, 4) + "," +
+             tensor_json("t", "F32", "[1]", 0, 4) + "}");
+  expect_odd("{" + tensor_json("t", "F32", "[0]", 4, 4) + "," +
+             tensor_json("\\u0074", "F32", "[1]", 0, 4) + "}");
+  // It does not: that is an error under every rule.
+  const std::string file = safetensors_file(
+      "{" + tensor_json("t", "F32", "[1]", 0, 4) + "," + tensor_json("t", "F32", "[0]", 4, 4) + "}",
+      "1234");
+  EXPECT_EQ(parse_error(file, Rules::kReference), ErrorCode::kMalformed);
+}
+
+TEST(SafetensorsReference, TakesTheLastOfANameThatOccursTwice) {
+  std::string json = "{";
+  for (int i = 0; i < 100; ++i) json += tensor_json("t", "U8", "[1]", 7, 8) + ",";
+  json += tensor_json("u", "U8", "[2]", 4, 6) + "," + tensor_json("t", "F32", "[1]", 0, 4) + "}";
+  const std::string file = safetensors_file(json, "123456");
+  const auto header = parse(as_bytes(file), Rules::kReference);
+  ASSERT_TRUE(header.has_value()) << header.error().what;
+  ASSERT_EQ(header->tensors().size(), 2U);
+  EXPECT_EQ(header->find("t")->dtype, DType::kF32);
+  EXPECT_EQ(header->find("u")->begin, 4U);
+  EXPECT_EQ(header->find("v"), nullptr);
+}
+
+TEST(SafetensorsStrict, RefusesEntriesThatFewReadersTake) {
+  expect_odd_entry(R"(["F32",[1],[0,4]])");
+  expect_odd_entry(R"({"dtype":{"F32":null},"shape":[1],"data_offsets":[0,4]})");
+  for (const std::string value : {"1", "null", "true", "\"\\u0041\"", "-1.5e-7", "1e-999", "0e999",
+                                  "[]", "{}", "[1,[2,{}],3]", R"({"a":{"a":[],"a":""},"b":-0})"}) {
+    expect_odd_entry(R"({"dtype":"F32","x":)" + value + R"(,"shape":[1],"data_offsets":[0,4]})");
+  }
+}
+
+TEST(SafetensorsReference, IgnoresOnlyValidJson) {
+  const auto with = [](const std::string& value) {
+    return parse_error(safetensors_file(R"({"t":{"dtype":"F32","x":)" + value +
+                                            R"(,"shape":[1],"data_offsets":[0,4]}})",
+                                        "1234"),
+                       Rules::kReference);
+  };
+  for (const std::string& value : {"01"s,          "1."s,      ".5"s,
+                                   "1e"s,          "+1"s,      "-"s,
+                                   "1e999"s,       "-1e999"s,  "[1,]"s,
+                                   "[,]"s,         "{\"a\"}"s, "{\"a\":}"s,
+                                   "{a:1}"s,       "nul"s,     "NaN"s,
+                                   "\"\\ud800\""s, "[}"s,      "{]"s,
+                                   "[1 2]"s,       "'a'"s,     std::string(400, '9')}) {
+    EXPECT_NE(with(value), kFine) << value;
+  }
+  // Containers inside each other, the header and the entry included.
+  const auto nested = [&](std::size_t depth) {
+    return with(std::string(depth, '[') + std::string(depth, ']'));
+  };
+  EXPECT_EQ(nested(125), kFine);
+  EXPECT_EQ(nested(126), ErrorCode::kLimit);
+  EXPECT_EQ(nested(1'000'000), ErrorCode::kLimit);
+}
+
+TEST(SafetensorsStrict, RefusesOddHeaders) {
+  expect_odd(" {}", "");
+  expect_odd("\n\t{}\r ", "");
+  expect_odd(R"({"__metadata__":null})", "");
+  expect_odd(R"({"\u005f_metadata__":{"a":""}})", "");
+  expect_odd(R"({"__metadata__":{"a":"1","a":"2"}})", "");
+}
+
+TEST(SafetensorsReference, TakesTheLastOfAMetadataKeyThatOccursTwice) {
+  const std::string file = safetensors_file(R"({"__metadata__":{"a":"1","b":"2","\u0061":"3"}})");
+  const auto header = parse(as_bytes(file), Rules::kReference);
+  ASSERT_TRUE(header.has_value());
+  EXPECT_THAT(header->metadata(), ElementsAre(Pair("a", "3"), Pair("b", "2")));
 }
 
 TEST(SafetensorsJson, RefusesOddEntries) {
   for (const std::string_view entry :
-       {R"({"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1})",  // unknown field
-        R"({"dtype":"F32","shape":[1],"data_offsets":[0,4],"dtype":"F32"})",
+       {R"({"dtype":"F32","shape":[1],"data_offsets":[0,4],"dtype":"F32"})",
         R"({"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]})",
-        R"({"dtype":"F32","shape":[1]})",
-        R"({"dtype":"F32","data_offsets":[0,4]})",
-        R"({"shape":[1],"data_offsets":[0,4]})",
-        R"({})",
-        R"(["F32",[1],[0,4]])",
-        R"({"dtype":{"F32":null},"shape":[1],"data_offsets":[0,4]})",
-        R"(null)",
-        R"("F32")",
+        R"({"dtype":"F32","shape":[1]})", R"({"dtype":"F32","data_offsets":[0,4]})",
+        R"({"shape":[1],"data_offsets":[0,4]})", R"({})", R"(null)", R"("F32")",
         R"({"dtype":"F32","shape":[1],"data_offsets":[0]})",
         R"({"dtype":"F32","shape":[1],"data_offsets":[0,4,4]})",
         R"({"dtype":"F32","shape":[1],"data_offsets":[]})",
@@ -241,6 +312,16 @@ TEST(SafetensorsJson, RefusesOddEntries) {
         R"({"dtype":"F32" "shape":[1],"data_offsets":[0,4]})",
         R"({"dtype":"F32","shape":[1],"data_offsets":[0 4]})"}) {
     EXPECT_EQ(entry_error(entry), ErrorCode::kMalformed) << entry;
+    const std::string file = safetensors_file(R"({"t":)" + std::string(entry) + "}", "1234");
+    EXPECT_EQ(parse_error(file, Rules::kReference), ErrorCode::kMalformed) << entry;
+  }
+  for (const std::string_view entry :
+       {R"([])", R"(["F32",[1]])", R"(["F32",[1],[0,4],1])", R"([[1],"F32",[0,4]])",
+        R"({"dtype":{},"shape":[1],"data_offsets":[0,4]})",
+        R"({"dtype":{"F32":1},"shape":[1],"data_offsets":[0,4]})",
+        R"({"dtype":{"F32":null,"F16":null},"shape":[1],"data_offsets":[0,4]})"}) {
+    const std::string file = safetensors_file(R"({"t":)" + std::string(entry) + "}", "1234");
+    EXPECT_EQ(parse_error(file, Rules::kReference), ErrorCode::kMalformed) << entry;
   }
 }
 
@@ -281,8 +362,6 @@ TEST(SafetensorsJson, RefusesWhatIsNoObject) {
                                   "{}\0"s,
                                   "{}//"s,
                                   "{/**/}"s,
-                                  " {}"s,
-                                  "\n{}"s,
                                   "{\"t\"}"s,
                                   "{\"t\":}"s}) {
     EXPECT_EQ(parse_error(safetensors_file(json)), ErrorCode::kMalformed) << json;
@@ -295,23 +374,76 @@ TEST(SafetensorsJson, ReadsMetadata) {
         safetensors_file(R"({"t":)" + std::string(kEntry) + "," + std::string(json) + "}", "1234");
     const auto header = parse(as_bytes(file));
     EXPECT_TRUE(header.has_value()) << header.error().what;
-    return header ? header->metadata : Metadata{};
+    return header ? header->metadata() : Metadata{};
   };
   EXPECT_THAT(metadata(R"("__metadata__":{})"), IsEmpty());
   EXPECT_THAT(metadata(R"("__metadata__":{"b":"2","a":"1"})"),
               ElementsAre(Pair("a", "1"), Pair("b", "2")));
-  EXPECT_THAT(metadata(R"("\u005f_metadata__":{"a":""})"), ElementsAre(Pair("a", "")));
+  EXPECT_THAT(metadata(R"("__metadata__":{"\u0061\n":"\/"})"), ElementsAre(Pair("a\n", "/")));
 }
 
 TEST(SafetensorsJson, RefusesOddMetadata) {
   for (const std::string_view json :
        {R"({"__metadata__":{"a":1}})", R"({"__metadata__":{"a":null}})", R"({"__metadata__":[]})",
-        R"({"__metadata__":{"a":{}}})", R"({"__metadata__":"x"})", R"({"__metadata__":null})",
-        R"({"__metadata__":{},"__metadata__":{}})", R"({"__metadata__":{},"\u005f_metadata__":{}})",
-        R"({"__metadata__":{"a":"1","a":"2"}})", R"({"__metadata__":{"a":"1",}})",
+        R"({"__metadata__":{"a":{}}})", R"({"__metadata__":"x"})",
+        R"({"__metadata__":{},"__metadata__":{}})", R"({"__metadata__":{"a":"1",}})",
         R"({"__metadata__":{"a"}})"}) {
     EXPECT_EQ(parse_error(safetensors_file(json)), ErrorCode::kMalformed) << json;
+    EXPECT_EQ(parse_error(safetensors_file(json), Rules::kReference), ErrorCode::kMalformed);
   }
+}
+
+TEST(Safetensors, SaysHowMuchIsMissing) {
+  const std::string file =
+      safetensors_file("{" + tensor_json("t", "F32", "[4]", 0, 16) + "}", std::string(16, 'x'));
+  for (const std::size_t cut : {std::size_t{9}, file.size() - 17, file.size() - 1}) {
+    const auto header = parse(as_bytes(std::string_view(file).substr(0, cut)));
+    ASSERT_FALSE(header.has_value());
+    EXPECT_EQ(header.error().code, ErrorCode::kTruncated);
+    EXPECT_EQ(header.error().actual, cut);
+    EXPECT_EQ(header.error().expected, cut < file.size() - 16 ? file.size() - 16 : file.size());
+  }
+}
+
+TEST(Safetensors, SaysWhatTheFileIsInstead) {
+  const auto text = [](const std::string& file) {
+    const auto header = parse(as_bytes(file));
+    return header ? "" : std::string(header.error().what);
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(text("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("git-lfs"));
+  EXPECT_THAT(text("<!DOCTYPE html><html>Not found"), HasSubstr("HTML"));
+  EXPECT_THAT(text("PK\x03\x04 and so on"), HasSubstr("zip"));
+  EXPECT_THAT(text("\x80\x04}q\0."s + "more bytes"), HasSubstr("pickle"));
+  EXPECT_THAT(text("GGUF\3\0\0\0\0\0\0\0"s), HasSubstr("GGUF"));
+  EXPECT_THAT(text("\x1f\x8b\x08 and so on"), HasSubstr("gzip"));
+  EXPECT_THAT(text(std::string(1000, '\0')), HasSubstr("zero"));
+}
+
+TEST(Safetensors, FindsATensorByName) {
+  std::string json = "{";
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 1000; ++i, ++offset) {
+    json += tensor_json("t" + std::to_string(i), "U8", "[1]", offset, offset + 1) + ",";
+  }
+  json.back() = '}';
+  const std::string file = safetensors_file(json, std::string(1000, 'x'));
+  const auto header = parse(as_bytes(file));
+  ASSERT_TRUE(header.has_value());
+  for (const TensorEntry& entry : header->tensors()) EXPECT_EQ(header->find(entry.name), &entry);
+  EXPECT_EQ(header->find("t1000"), nullptr);
+  EXPECT_EQ(header->find(""), nullptr);
+}
+
+TEST(Safetensors, ReadsTheFrontAlone) {
+  const std::string file =
+      safetensors_file("{" + tensor_json("t", "F32", "[1]", 0, 4) + "}", "1234");
+  const auto front = as_bytes(file).first(file.size() - 4);
+  EXPECT_EQ(*front_bytes(front.size() - 8), front.size());
+  EXPECT_TRUE(parse_front(front, file.size(), Rules::kStrict).has_value());
+  EXPECT_FALSE(parse_front(front, file.size() + 1, Rules::kStrict).has_value());
+  EXPECT_FALSE(parse_front(front, file.size() - 1, Rules::kStrict).has_value());
+  EXPECT_FALSE(parse_front(front.first(20), file.size(), Rules::kStrict).has_value());
 }
 
 TEST(SafetensorsJson, SaysWhereItIsWrong) {
@@ -323,9 +455,12 @@ TEST(SafetensorsJson, SaysWhereItIsWrong) {
 
 TEST(SafetensorsJson, DoesNotRecurse) {
   for (const std::string_view open : {"[", "{\"a\":", "{\"a\":{\"dtype\":["}) {
-    EXPECT_EQ(parse_error(safetensors_file(test::repeat(open, 300'000))), ErrorCode::kMalformed);
-    EXPECT_EQ(parse_error(safetensors_file("{\"t\":" + test::repeat(open, 300'000))),
-              ErrorCode::kMalformed);
+    const std::string nested = test::repeat(open, 300'000);
+    EXPECT_NE(parse_error(safetensors_file(nested)), kFine);
+    for (const Rules rules : {Rules::kStrict, Rules::kReference}) {
+      EXPECT_NE(parse_error(safetensors_file("{\"t\":" + nested), rules), kFine);
+      EXPECT_NE(parse_error(safetensors_file("{\"t\":{\"x\":" + nested), rules), kFine);
+    }
   }
 }
 
@@ -361,9 +496,9 @@ TEST(Safetensors, StaysInsideAFileWithAnyByteChanged) {
       changed[at] = static_cast<char>(value);
       const auto header = parse(as_bytes(changed));
       if (!header) continue;
-      for (const TensorEntry& entry : header->tensors) {
+      for (const TensorEntry& entry : header->tensors()) {
         ASSERT_LE(entry.begin, entry.end);
-        ASSERT_LE(header->data_offset + entry.end, changed.size());
+        ASSERT_LE(header->data_offset() + entry.end, changed.size());
       }
     }
   }
@@ -430,7 +565,7 @@ TEST(SafetensorsWriter, EscapesAsTheReferenceDoes) {
             "{\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7F\xC2\x80\xE2\x80\xA8\xF0\x9F\x98\x80\"");
   const auto parsed = parse(as_bytes(header));
   ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(parsed->tensors[0].name, name);
+  EXPECT_EQ(parsed->tensors()[0].name, name);
 }
 
 TEST(SafetensorsWriter, RefusesWhatCouldNotBeReadBack) {

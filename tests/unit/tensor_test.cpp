@@ -40,13 +40,13 @@ TEST(DTypes, NamesAreExact) {
 }
 
 TEST(ElementCount, MultipliesFromTheLeft) {
-  EXPECT_EQ(element_count({}), 1U);
-  EXPECT_EQ(element_count({7}), 7U);
-  EXPECT_EQ(element_count({2, 3, 4}), 24U);
-  EXPECT_EQ(element_count({0, kMax}), 0U);
-  EXPECT_EQ(element_count({0, kMax, kMax}), 0U);
-  EXPECT_EQ(element_count({kMax, 1}), kMax);
-  EXPECT_EQ(element_count({kMax, 0, 2}), 0U);
+  EXPECT_EQ(element_count(Shape{}), 1U);
+  EXPECT_EQ(element_count(Shape{7}), 7U);
+  EXPECT_EQ(element_count(Shape{2, 3, 4}), 24U);
+  EXPECT_EQ(element_count(Shape{0, kMax}), 0U);
+  EXPECT_EQ(element_count(Shape{0, kMax, kMax}), 0U);
+  EXPECT_EQ(element_count(Shape{kMax, 1}), kMax);
+  EXPECT_EQ(element_count(Shape{kMax, 0, 2}), 0U);
   for (const Shape& shape : {Shape{kMax, 2, 0}, Shape{2, kMax - 1}, Shape{2, kMax / 2 + 1},
                              Shape{1UL << 32, 1UL << 32}, Shape(9, 1UL << 8)}) {
     const auto count = element_count(shape);

@@ -23,10 +23,15 @@ std::uint16_t flags_of(std::uint64_t size) {
 
 }  // namespace
 
+Result<void> Writer::write(ByteSpan bytes) {
+  written_ += bytes.size();
+  return sink_(bytes);
+}
+
 Result<void> Writer::begin(std::string_view name, std::uint64_t size) {
   if (name.size() > UINT16_MAX) return fail(ErrorCode::kInvalidArgument, "a record name too long");
   if (left_ != 0) return fail(ErrorCode::kInvalidArgument, "the record before is incomplete");
-  Record record{std::string(name), size, file_.size(), 0};
+  Record record{std::string(name), size, written_, 0};
 
   ByteBuffer extra;
   if (size >= UINT32_MAX || record.offset >= UINT32_MAX) {
@@ -47,7 +52,7 @@ Result<void> Writer::begin(std::string_view name, std::uint64_t size) {
   header.u16(static_cast<std::uint16_t>(extra.size())).text(name).bytes(extra.view());
   records_.push_back(std::move(record));
   left_ = size;
-  return file_.write(header.view());
+  return write(header.view());
 }
 
 Result<void> Writer::append(ByteSpan bytes) {
@@ -58,7 +63,7 @@ Result<void> Writer::append(ByteSpan bytes) {
   auto& crc = records_.back().crc32;
   crc = static_cast<std::uint32_t>(
       ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-  return file_.write(bytes);
+  return write(bytes);
 }
 
 Result<void> Writer::end() {
@@ -74,7 +79,7 @@ Result<void> Writer::end() {
   } else {
     descriptor.u32(clamp32(record.size)).u32(clamp32(record.size));
   }
-  return file_.write(descriptor.view());
+  return write(descriptor.view());
 }
 
 Result<void> Writer::add(std::string_view name, ByteSpan content) {
@@ -84,7 +89,7 @@ Result<void> Writer::add(std::string_view name, ByteSpan content) {
 }
 
 Result<void> Writer::finish() {
-  const std::uint64_t directory = file_.size();
+  const std::uint64_t directory = written_;
   for (const Record& record : records_) {
     ByteBuffer extra;
     if (record.size >= UINT32_MAX || record.offset >= UINT32_MAX) {
@@ -99,9 +104,9 @@ Result<void> Writer::finish() {
     header.u16(static_cast<std::uint16_t>(record.name.size()));
     header.u16(static_cast<std::uint16_t>(extra.size())).u16(0).u16(0).u16(0).u32(0);
     header.u32(clamp32(record.offset)).text(record.name).bytes(extra.view());
-    if (auto written = file_.write(header.view()); !written) return written;
+    if (auto written = write(header.view()); !written) return written;
   }
-  const std::uint64_t end = file_.size();
+  const std::uint64_t end = written_;
   ByteBuffer tail;
   tail.u32(0x06064b50).u64(44).u16(0x031E).u16(45).u32(0).u32(0);
   tail.u64(records_.size()).u64(records_.size()).u64(end - directory).u64(directory);
@@ -110,7 +115,7 @@ Result<void> Writer::finish() {
       static_cast<std::uint16_t>(std::min<std::uint64_t>(records_.size(), UINT16_MAX));
   tail.u32(0x06054b50).u16(0).u16(0).u16(count).u16(count);
   tail.u32(clamp32(end - directory)).u32(clamp32(directory)).u16(0);
-  return file_.write(tail.view());
+  return write(tail.view());
 }
 
 }  // namespace tare::zip

@@ -2,6 +2,7 @@
 // extra field, sizes in data descriptors, a zip64 end record always (docs/formats/zip.md).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,16 @@ namespace tare::zip {
 
 class Writer {
  public:
-  // `file` must outlive the writer. Record data starts at multiples of `alignment` bytes (1 to
-  // 65535).
+  // Takes the next bytes of the archive.
+  using Sink = std::function<Result<void>(ByteSpan)>;
+
+  // Record data starts at multiples of `alignment` bytes (1 to 65535) from the first byte that the
+  // sink gets.
+  explicit Writer(Sink sink, std::uint64_t alignment = 64)
+      : sink_(std::move(sink)), alignment_(alignment) {}
+  // `file` must be empty, and outlive the writer.
   explicit Writer(AtomicFile& file, std::uint64_t alignment = 64)
-      : file_(file), alignment_(alignment) {}
+      : Writer([&file](ByteSpan bytes) { return file.write(bytes); }, alignment) {}
 
   // One record in one piece.
   Result<void> add(std::string_view name, ByteSpan content);
@@ -35,8 +42,11 @@ class Writer {
     std::uint32_t crc32 = 0;
   };
 
-  AtomicFile& file_;
+  Result<void> write(ByteSpan bytes);
+
+  Sink sink_;
   std::uint64_t alignment_;
+  std::uint64_t written_ = 0;  // bytes
   std::vector<Record> records_;
   std::uint64_t left_ = 0;  // bytes still to be appended to the open record
 };

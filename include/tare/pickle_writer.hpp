@@ -41,8 +41,13 @@ class Writer {
 
   // ---- the instruction set
 
-  // An opcode without argument. One that has an argument is written without it: follow with raw().
+  // An opcode without argument, or several. One that has an argument is written without it: follow
+  // with raw().
   Writer& op(Op op);
+  template <typename... More>
+  Writer& op(Op first, Op second, More... more) {
+    return op(first).op(second, more...);
+  }
 
   // PROTO, FRAME: `length` bytes follow in one frame.
   Writer& proto(std::uint8_t version);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Arrows point down: who may include whom.
 
-    cli -> report, convert, scan, sandbox -> format -> archive, pickle, tensor -> io
+    cli -> report, convert, craft, scan, sandbox -> format -> archive, pickle, tensor -> io
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
 Public headers include only each other and the standard library.
@@ -28,10 +28,11 @@ BELOW = {
     "format": CORE | READERS,
     "scan": FORMAT,
     "convert": FORMAT,
+    "craft": FORMAT,
     # A report tells what scan and convert return; their public headers say what that is.
     "report": FORMAT | {"public scan", "public convert"},
     "sandbox": CORE,
-    "cli": FORMAT | {"scan", "convert", "report", "sandbox"},
+    "cli": FORMAT | {"scan", "convert", "craft", "report", "sandbox"},
 }
 
 # Public header, below include/tare/: the layer that it belongs to.
@@ -53,6 +54,7 @@ PUBLIC = {
     "torch_save.hpp": "format",
     "scan.hpp": "scan",
     "convert.hpp": "convert",
+    "craft.hpp": "craft",
 }
 
 DIRECTIVE = re.compile(r"^\s*#\s*(?:include|include_next|import)\b\s*(.*)$")
@@ -144,6 +146,8 @@ INJECTIONS = [
     ("src/scan/scan.cpp", '#include "../report/text.hpp"'),
     ("src/scan/scan.cpp", "#include HEADER"),
     ("src/convert/convert.cpp", '#include "tare/scan.hpp"'),
+    ("src/craft/recipes.cpp", '#include "tare/scan.hpp"'),
+    ("src/scan/scan.cpp", '#include "tare/craft.hpp"'),
     ("src/report/text.cpp", '#include "scan/policy.hpp"'),
     ("src/sandbox/sandbox.cpp", '#include "tare/pickle.hpp"'),
     ("include/tare/scan.hpp", '#include "scan/policy.hpp"'),

@@ -1,0 +1,19 @@
+// The opcodes of one call.
+#pragma once
+
+#include "tare/craft.hpp"
+#include "tare/pickle_writer.hpp"
+
+namespace tare::craft {
+
+// Appends what pushes the result of the call: one value, no memo slot. Errors: those of
+// pickle_of().
+Result<void> write_call(pickle::Writer& out, const Call& call, Form form, unsigned protocol);
+
+// The record of an archive of torch.save that holds kMarker.
+inline constexpr std::string_view kMarkerEntry = ".tare-crafted";
+
+// Behind a whole file that allows bytes there.
+void append_marker(Bytes& file, Marker marker);
+
+}  // namespace tare::craft

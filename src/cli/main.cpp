@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   tare::cli::add_decompile(app, exit_code);
   tare::cli::add_trace(app, exit_code);
   tare::cli::add_disasm(app, exit_code);
+  tare::cli::add_craft(app, exit_code);
   app.add_subcommand("demo", "the exercise: unsafe and safe model files (tare demo --help)");
   try {
     app.parse(argc, argv);

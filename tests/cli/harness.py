@@ -38,20 +38,21 @@ class TareTest(unittest.TestCase):
             file.write(content)
         return self.path(name)
 
-    def tare(self, *arguments, expect=None, **options):
+    def tare(self, *arguments, expect=None, to_stdout=subprocess.PIPE, **options):
         """Runs tare in the temporary directory; checks the exit code if one is expected."""
         done = subprocess.run(
             [os.path.abspath(TARE), *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=to_stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=240,
             check=False,
             **options,
         )
         if expect is not None:
-            self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+            self.assertEqual(done.returncode, expect, (done.stdout or "") + done.stderr)
         return done
 
     def tare_json(self, *arguments, expect=0):

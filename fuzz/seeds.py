@@ -9,8 +9,18 @@ import random
 import sys
 import zipfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/differential"))
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
+sys.path.insert(0, os.path.join(TESTS, "differential"))
 import streams  # noqa: E402
+
+
+def recipes():
+    """The recipes of tare craft that are short, without tare."""
+    with open(os.path.join(TESTS, "cli", "golden", "craft_recipes.tsv"), encoding="ascii") as file:
+        for line in file:
+            content = line.rstrip("\n").split("\t")[-1]
+            if not line.startswith("#") and ":" not in content:
+                yield bytes.fromhex(content)
 
 
 def archive(data_pkl, method):
@@ -30,7 +40,7 @@ def safetensors():
 
 def main():
     rng = random.Random(5)
-    seeds = list(streams.recipes()) + list(streams.of_objects(rng, 100))
+    seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     seeds.append(safetensors())
     for seed in seeds:

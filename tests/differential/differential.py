@@ -1,6 +1,6 @@
 """Compares the pickle machine with CPython's two unpicklers, stream by stream.
 
-Usage: differential.py EVENTS_PROGRAM [--streams N] [--seed S]
+Usage: differential.py EVENTS_PROGRAM TARE [--streams N] [--seed S]
 
 The machine must be at least as lenient as both: what an unpickler imported and called before it ended
 must be how the machine's events begin, and where an unpickler reached STOP the machine must reach the
@@ -84,6 +84,7 @@ def compare(machine, reference, stream):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
+    parser.add_argument("tare")
     parser.add_argument("--streams", type=int, default=30000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -91,12 +92,15 @@ def main():
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
     rng = random.Random(arguments.seed)
 
-    recipes = list(streams.recipes())
+    recipes = list(streams.crafted(arguments.tare))
+    variants = list(streams.variants())
+    if len(recipes) < 160 or set(recipes) & set(variants):
+        sys.exit("streams of `tare craft` are missing, or there are two sources for one")
     of_objects = list(streams.of_objects(rng, arguments.streams // 6))
     generated = list(streams.generated(rng, arguments.streams // 3))
-    pool = recipes + of_objects[:2000] + generated[:2000]
+    pool = recipes + variants + of_objects[:2000] + generated[:2000]
     mutated = list(streams.mutated(rng, pool, arguments.streams // 2))
-    batch = recipes + of_objects + generated + mutated
+    batch = recipes + variants + of_objects + generated + mutated
     machine = run_machine(arguments.program, batch)
 
     classes = {"C": collections.Counter(), "Python": collections.Counter()}
@@ -116,8 +120,8 @@ def main():
                     print(f"{name}: {stream!r}\n  {difference[:500]}\n  {getattr(reference, 'error', '')}")
             elif difference:
                 classes[name][difference] += 1
-    print(f"{len(batch)} streams: {len(recipes)} recipes, {len(of_objects)} of objects, "
-          f"{len(generated)} generated, {len(mutated)} mutated")
+    print(f"{len(batch)} streams: {len(recipes)} crafted, {len(variants)} variants, "
+          f"{len(of_objects)} of objects, {len(generated)} generated, {len(mutated)} mutated")
     for name, counter in classes.items():
         print(f"{name}: STOP reached by {stops[name]}; the machine goes on where it fails: "
               f"{sum(counter.values())}")

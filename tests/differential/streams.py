@@ -4,6 +4,7 @@ import collections
 import pickle
 import random
 import struct
+import subprocess
 
 
 class Reduced:
@@ -81,25 +82,38 @@ def u8(text):
     return b"\x8c" + bytes([len(data)]) + data
 
 
-def recipes():
-    """Hostile and odd streams by technique; the payload is a call of os.system on "true"."""
+def crafted(tare):
+    """What `tare craft` writes: every recipe that is a pickle, and a call in every form."""
+
+    def craft(*arguments):
+        command = [tare, "craft", *arguments, "-o", "-"]
+        return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+    listed = subprocess.run([tare, "craft", "--list"], capture_output=True, text=True, check=True).stdout
+    pickles = listed.split("\n\n")[0].splitlines()[1:]
+    for line in pickles:
+        yield craft("--recipe", line.split()[0], "--bare")
+    for form in ("REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4"):
+        for protocol in range(6):
+            for more in ([], ["--bare", "--break-after"]):
+                yield craft("--opcode", form, "--protocol", str(protocol), *more)
+    for polyglot in ("frame", "pickle-zip", "safetensors-pickle"):
+        yield craft("--polyglot", polyglot)
+
+
+def variants():
+    """Hostile and odd streams by technique, around those of `tare craft --list`; the payload is a call
+    of os.system on "true"."""
     payload = b"cos\nsystem\nS'true'\n\x85R."
     call = b"cos\nsystem\nVtrue\n\x85R"
-    yield payload
-    yield b"\x80\x04" + u8("os") + u8("system") + b"\x93" + u8("true") + b"\x85R."
-    yield b"(S'true'\nios\nsystem\n."
-    yield b"(cos\nsystem\nS'true'\no."
     yield b"(cos\nsystem\nS'true'\no0N."
-    yield b"\x80\x02csubprocess\nPopen\nX\x04\0\0\0true\x85\x81."
     yield b"\x80\x04csubprocess\nPopen\n(Vtrue\nt}\x92."
     # Operands of STACK_GLOBAL behind memo tricks.
     yield b"\x80\x04" + u8("os") + b"N0\x940" + u8("system") + b"N0\x940h\0h\1\x93" + u8("x") + b"\x85R."
     yield b"Vos\np0\n0Vsystem\np1\n0Vcollections\np0\n0Vos\np0\n0g0\ng1\n\x93Vtrue\n\x85R."
-    yield b"\x80\x04" + u8("system") + u8("os") + b"2" + b"0" + u8("system") + b"\x93" + u8("true") + b"\x85R."
-    yield b"V\\u006f\\u0073\nVsyst\\u0065m\n\x93Vtrue\n\x85R."
     # Numbers that one grammar takes and another does not.
-    for text in (b"I0x10\n", b"I0b1\n", b"I1_0\n", b"I 16 \n", b"I010\n", b"I\n", b"I1\0zz\n", b"I00\n",
-                 b"L0x10L\n", b"L1\0zz\n", b"L1_0L\n", b"L-5\n", b"F1.5\0zz\n", b"F1_0.5\n", b"Fnan\n",
+    for text in (b"I0b1\n", b"I010\n", b"I\n", b"I1\0zz\n", b"I00\n",
+                 b"L0x10L\n", b"L1\0zz\n", b"L1_0L\n", b"L-5\n", b"F1.5\0zz\n", b"Fnan\n",
                  b"F inf\n", b"F-inf\n", b"F1e400\n", b"I99999999999999999999\n", b"I+5\n", b"I--5\n"):
         yield text + b"0" + payload
     for text in (b"Vx\np0\0\n0g0\0\n0", b"Vx\np 0\n0g 0\n0", b"Vx\np-1\n", b"Vx\np+1\n0g1\n0",
@@ -121,23 +135,19 @@ def recipes():
                  b"ccStringIO\nFileIO\n", b"ctest.test_support\nx\n"):
         yield text + b"."
     # Breaks behind the payload, and bytes behind STOP.
-    for tail in (b"", b"\xff\xff", b"0X\x01\0\0\0\xff.", b"X.", b"0c\xc3\xa9\nx\n.", b"0\x80\xff.", b"00."):
+    for tail in (b"", b"\xff\xff", b"0X\x01\0\0\0\xff.", b"X.", b"0\x80\xff.", b"00."):
         yield call + tail
     yield b"cos\nsystemX"
     yield b"(Vtrue\nios\nsystemX"
     yield b"N." + payload
     # Protocols, frames, buffers, persistent ids.
-    yield b"\x80\xff" + payload
     yield call + b"0\x80\x04."
     yield b"\x80\x04\x95" + struct.pack("<Q", 5) + payload
     yield b"\x80\x04\x95" + struct.pack("<Q", 500) + payload
     yield b"\x80\x04\x95" + struct.pack("<Q", len(payload)) + payload
     yield b"\x80\x04\x95" + struct.pack("<Q", 1 << 63) + payload
-    yield b"\x80\x05\x97" + payload
     yield b"\x80\x05\x97\x98" + payload
-    yield b"\x80\x05\x96" + struct.pack("<Q", 1) + b"a0" + payload
     yield b"K\x01\x980" + payload
-    yield b"Pabc\n0" + payload
     yield b"P\xc3\xa9\n0" + payload
     yield b"(K\x01tQ0" + payload
     # Things done to values that cannot have them done.

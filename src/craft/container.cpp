@@ -122,8 +122,8 @@ constexpr Polyglot kPolyglots[] = {
      "readers that stream see read.txt; Python's zipfile refuses", local_name},
     {"pickle-zip", "pkl", "pickle.load reads the pickle and stops at STOP",
      "readers of zip archives see a model behind it", pickle_zip},
-    {"safetensors-pickle", "safetensors", "pickle.load, and torch.load by its old format",
-     "readers of safetensors see a tensor of bytes", safetensors_pickle},
+    {"safetensors-pickle", "safetensors", "pickle.load; torch.load of 1.13, before it refuses",
+     "readers of safetensors, torch.load of 2.13 among them, see a tensor", safetensors_pickle},
     {"zip-zip", "pt", "Python's zipfile takes the last end record: the archive in the comment",
      "readers that take the first end record that fits; torch.load refuses", zip_zip},
 };

@@ -110,7 +110,7 @@ class Encoder {
   void tuple(const std::vector<Literal>& literals) {
     if (literals.empty() && protocol_ >= 1) {
       out_.op(kEmptyTuple);
-    } else if (literals.size() >= 1 && literals.size() <= 3 && protocol_ >= 2) {
+    } else if (!literals.empty() && literals.size() <= 3 && protocol_ >= 2) {
       values(literals);
       out_.op(literals.size() == 1 ? kTuple1 : literals.size() == 2 ? kTuple2 : kTuple3);
     } else {

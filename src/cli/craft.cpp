@@ -70,7 +70,9 @@ int write_output(const CraftArguments& arguments, std::string_view what,
   auto made = make([&file](ByteSpan bytes) { return file->write(bytes); });
   if (made) made = file->commit();
   if (!made) {
-    return fail_with(arguments.inject.empty() ? arguments.output : arguments.inject, made.error());
+    // What the system refuses concerns the output; anything else is about the model.
+    const bool is_output = arguments.inject.empty() || made.error().sys_errno != 0;
+    return fail_with(is_output ? arguments.output : arguments.inject, made.error());
   }
   return print(fmt::format("{}: {} bytes, {}\n", report::printable(arguments.output), file->size(),
                            what))

@@ -15,11 +15,16 @@
 
 namespace tare {
 
+class RegularFile;
+
 class Input {
  public:
   // Maps `path`. Errors: kNotFound, kNoPermission, kNotAFile (directories, devices, FIFOs and
   // sockets are never opened for reading), kEmpty, kIo.
   static Result<Input> map(const std::filesystem::path& path);
+
+  // Maps a file that is open. Internal to libtare.
+  static Result<Input> map_file(const RegularFile& file);
 
   // Reads `path` into memory, at most `max_bytes`. Errors: those of map(), and kLimit.
   static Result<Input> copy_of(const std::filesystem::path& path, std::uint64_t max_bytes);

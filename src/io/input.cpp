@@ -1,58 +1,37 @@
 #include "tare/input.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
-#include "io/unique_fd.hpp"
+#include "io/regular_file.hpp"
 
 namespace tare {
-namespace {
-
-struct OpenFile {
-  UniqueFd fd;
-  std::uint64_t size = 0;
-};
-
-// O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
-Result<OpenFile> open_regular(const std::filesystem::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0) return std::unexpected(system_error(errno, "cannot stat"));
-  if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kNotAFile, "is a directory");
-  if (!S_ISREG(status.st_mode)) {
-    return fail(ErrorCode::kNotAFile, "is not a regular file (device, pipe or socket)");
-  }
-  if (status.st_size == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
-  return OpenFile{std::move(fd), static_cast<std::uint64_t>(status.st_size)};
+Result<Input> Input::map(const std::filesystem::path& path) {
+  const auto file = RegularFile::open(path);
+  if (!file) return std::unexpected(file.error());
+  return map_file(*file);
 }
 
-}  // namespace
-
-Result<Input> Input::map(const std::filesystem::path& path) {
-  auto file = open_regular(path);
-  if (!file) return std::unexpected(file.error());
-  void* address = ::mmap(nullptr, file->size, PROT_READ, MAP_PRIVATE, file->fd.get(), 0);
+Result<Input> Input::map_file(const RegularFile& file) {
+  void* address = ::mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.fd(), 0);
   if (address == MAP_FAILED) return std::unexpected(system_error(errno, "cannot map"));
   Input input;
-  input.bytes_ = {static_cast<const std::byte*>(address), file->size};
+  input.bytes_ = {static_cast<const std::byte*>(address), file.size()};
   input.mapped_ = true;
   return input;
 }
 
 Result<Input> Input::copy_of(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  auto file = open_regular(path);
+  auto file = RegularFile::open(path);
   if (!file) return std::unexpected(file.error());
-  if (file->size > max_bytes) return fail(ErrorCode::kLimit, "larger than the limit");
-  std::vector<std::byte> buffer(file->size);
+  if (file->size() > max_bytes) return fail(ErrorCode::kLimit, "larger than the limit");
+  std::vector<std::byte> buffer(file->size());
   std::size_t done = 0;
   while (done < buffer.size()) {
-    const ssize_t got = ::read(file->fd.get(), buffer.data() + done, buffer.size() - done);
+    const ssize_t got = ::read(file->fd(), buffer.data() + done, buffer.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
     if (got == 0) break;  // it shrank: what is there is what it holds

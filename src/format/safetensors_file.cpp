@@ -1,0 +1,242 @@
+#include "tare/safetensors_file.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "io/cursor.hpp"
+#include "io/regular_file.hpp"
+
+namespace tare::safetensors {
+namespace {
+
+// Runs of a slice that stand closer than a page are read together, as much as this at a time.
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kWindow = std::uint64_t{1} << 20;
+// What one thread reads at a time when there are several, and the alignment that O_DIRECT needs.
+constexpr std::uint64_t kPiece = std::uint64_t{8} << 20;
+constexpr std::uint64_t kAlignment = 4096;
+constexpr unsigned kMaxThreads = 16;
+
+struct FreeDeleter {
+  void operator()(std::byte* block) const { std::free(block); }
+};
+using AlignedBlock = std::unique_ptr<std::byte[], FreeDeleter>;
+
+AlignedBlock aligned_block(std::size_t bytes) {
+  return AlignedBlock(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
+}
+
+// A part of a request.
+struct Piece {
+  std::uint64_t offset;  // in the file
+  std::span<std::byte> out;
+};
+
+std::vector<Piece> cut(std::span<const File::Request> requests, std::uint64_t data_offset) {
+  std::vector<Piece> pieces;
+  for (const auto& request : requests) {
+    std::uint64_t offset = data_offset + request.tensor->begin;
+    for (auto out = request.out; !out.empty();) {
+      const std::size_t size = std::min<std::uint64_t>(out.size(), kPiece);
+      pieces.push_back({offset, out.first(size)});
+      offset += size;
+      out = out.subspan(size);
+    }
+  }
+  return pieces;
+}
+
+// O_DIRECT reads whole blocks: through `block`, which holds a piece and what is around it.
+Result<void> read_direct(const RegularFile& file, const Piece& piece, std::byte* block) {
+  const std::uint64_t start = piece.offset / kAlignment * kAlignment;
+  const std::uint64_t end = std::min(piece.offset + piece.out.size(), file.size());
+  const std::uint64_t aligned_end = (end + kAlignment - 1) / kAlignment * kAlignment;
+  // The last block of the file is shorter than asked for.
+  const std::uint64_t readable = std::min(aligned_end, file.size()) - start;
+  std::uint64_t done = 0;
+  while (done < readable) {
+    const ssize_t got = ::pread(file.fd(), block + done, aligned_end - start - done,
+                                static_cast<off_t>(start + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
+    if (got == 0) return fail(ErrorCode::kTruncated, "the file became shorter", start + done);
+    done += static_cast<std::uint64_t>(got);
+  }
+  std::memcpy(piece.out.data(), block + (piece.offset - start), piece.out.size());
+  return {};
+}
+
+}  // namespace
+
+struct File::State {
+  State(RegularFile opened, std::filesystem::path at)
+      : file(std::move(opened)), path(std::move(at)) {}
+
+  RegularFile file;
+  std::filesystem::path path;
+  Access access = Access::kMap;
+  std::optional<Input> mapping;
+  std::vector<std::byte> front;  // a copy, so that what was validated is what is used
+  std::optional<Header> header;
+
+  ByteSpan data() const { return mapping->bytes().subspan(header->data_offset()); }
+};
+
+File::File(std::unique_ptr<State> state) : state_(std::move(state)) {}
+File::File(File&&) noexcept = default;
+File& File::operator=(File&&) noexcept = default;
+File::~File() = default;
+
+Result<File> File::open(const std::filesystem::path& path, const OpenOptions& options) {
+  auto file = RegularFile::open(path);
+  if (!file) return std::unexpected(file.error());
+  auto state = std::make_unique<State>(std::move(*file), path);
+  const std::uint64_t size = state->file.size();
+  state->access = options.access;
+
+  // Of something else, enough to say what it is.
+  constexpr std::uint64_t kLook = 512;
+  auto& front = state->front;
+  front.resize(std::min(size, kLook));
+  if (auto got = state->file.read_at(0, front); !got) return std::unexpected(got.error());
+  const auto length = Cursor(front).read<std::uint64_t>();
+  const auto wanted = length ? front_bytes(*length) : Result<std::uint64_t>(0);
+  if (wanted && *wanted > 0 && *wanted <= size) {
+    front.resize(*wanted);
+    if (auto got = state->file.read_at(0, front); !got) return std::unexpected(got.error());
+  }
+  auto header = parse_front(front, size, options.rules);
+  if (!header) return std::unexpected(header.error());
+  state->header = std::move(*header);
+  if (options.access == Access::kMap) {
+    auto mapping = Input::map_file(state->file);
+    if (!mapping) return std::unexpected(mapping.error());
+    state->mapping = std::move(*mapping);
+  }
+  return File(std::move(state));
+}
+
+const Header& File::header() const {
+  return *state_->header;
+}
+
+Access File::access() const {
+  return state_->access;
+}
+
+ByteSpan File::bytes(const TensorEntry& tensor) const {
+  return state_->data().subspan(tensor.begin, tensor.byte_count());
+}
+
+Result<void> File::read(const TensorEntry& tensor, std::span<std::byte> out) const {
+  if (out.size() != tensor.byte_count()) {
+    return fail(ErrorCode::kInvalidArgument, "the output has another size than the tensor");
+  }
+  return read_range(tensor, 0, out);
+}
+
+Result<void> File::read_range(const TensorEntry& tensor, std::uint64_t first,
+                              std::span<std::byte> out) const {
+  if (first > tensor.byte_count() || out.size() > tensor.byte_count() - first) {
+    return fail(ErrorCode::kInvalidArgument, "the range reaches outside the tensor");
+  }
+  if (out.empty()) return {};
+  if (state_->access == Access::kMap) {
+    std::memcpy(out.data(), bytes(tensor).data() + first, out.size());
+    return {};
+  }
+  return state_->file.read_at(header().data_offset() + tensor.begin + first, out);
+}
+
+Result<void> File::read_slice(const TensorEntry& tensor, const SlicePlan& plan,
+                              std::span<std::byte> out) const {
+  if (out.size() != plan.byte_count()) {
+    return fail(ErrorCode::kInvalidArgument, "the output has another size than the slice");
+  }
+  if (state_->access == Access::kMap) {
+    plan.copy(bytes(tensor), out);
+    return {};
+  }
+  std::vector<std::byte> window;
+  std::byte* next = out.data();
+  return plan.for_each_row([&](SlicePlan::Row row) -> Result<void> {
+    const auto distance = static_cast<std::uint64_t>(row.stride < 0 ? -row.stride : row.stride);
+    // How many runs fit into one read; 1 if they are too far from each other.
+    const bool together = row.count > 1 && distance < row.bytes + kPage;
+    const std::uint64_t at_once = together ? std::max<std::uint64_t>(kWindow / distance, 1) : 1;
+    while (row.count > 0) {
+      const std::uint64_t count = std::min(row.count, at_once);
+      if (count == 1) {
+        const std::span<std::byte> run(next, row.bytes);
+        if (auto got = read_range(tensor, row.offset, run); !got) return got;
+        next += row.bytes;
+      } else {
+        const std::uint64_t reach = (count - 1) * distance;
+        window.resize(reach + row.bytes);
+        const std::uint64_t lowest = row.stride < 0 ? row.offset - reach : row.offset;
+        if (auto got = read_range(tensor, lowest, window); !got) return got;
+        const std::byte* const first = window.data() + (row.offset - lowest);
+        next += copy_row({row.offset, row.bytes, count, row.stride}, first, next);
+      }
+      row.count -= count;
+      row.offset += static_cast<std::uint64_t>(row.stride) * count;
+    }
+    return {};
+  });
+}
+
+Result<void> File::read_all(std::span<const Request> requests, const ReadOptions& options) const {
+  for (const Request& request : requests) {
+    if (request.out.size() != request.tensor->byte_count()) {
+      return fail(ErrorCode::kInvalidArgument, "the output has another size than the tensor");
+    }
+  }
+  std::optional<RegularFile> direct;
+  if (options.past_cache) {
+    // Without it the page cache serves as well.
+    if (auto opened = state_->file.open_direct(state_->path)) direct = std::move(*opened);
+  }
+  const std::vector<Piece> pieces = cut(requests, header().data_offset());
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::vector<Result<void>> results;
+
+  const auto work = [&](Result<void>& result) {
+    const AlignedBlock block = direct ? aligned_block(kPiece + 2 * kAlignment) : AlignedBlock();
+    while (!failed) {
+      const std::size_t i = next.fetch_add(1);
+      if (i >= pieces.size()) return;
+      const bool past_cache = direct && block;
+      result = past_cache ? read_direct(*direct, pieces[i], block.get())
+                          : state_->file.read_at(pieces[i].offset, pieces[i].out);
+      if (!result) failed = true;
+    }
+  };
+  const unsigned wanted = options.threads > 0
+                              ? std::min(options.threads, kMaxThreads)
+                              : std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
+  const std::size_t count = std::clamp<std::size_t>(pieces.size(), 1, wanted);
+  results.resize(count);
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (std::size_t i = 1; i < count; ++i) {
+        threads.emplace_back([&work, &results, i] { work(results[i]); });
+      }
+    } catch (const std::system_error&) {
+      // No more threads to be had: those that are there do the work.
+    }
+    work(results[0]);
+  }
+  for (const auto& result : results) {
+    if (!result) return result;
+  }
+  return {};
+}
+
+}  // namespace tare::safetensors

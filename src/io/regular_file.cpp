@@ -1,0 +1,57 @@
+#include "io/regular_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace tare {
+
+// O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
+Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
+  RegularFile file;
+  file.fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file.fd_) return std::unexpected(system_error(errno, "cannot open"));
+  struct stat status{};
+  if (::fstat(file.fd(), &status) != 0) return std::unexpected(system_error(errno, "cannot stat"));
+  if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kNotAFile, "is a directory");
+  if (!S_ISREG(status.st_mode)) {
+    return fail(ErrorCode::kNotAFile, "is not a regular file (device, pipe or socket)");
+  }
+  if (status.st_size == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
+  file.size_ = static_cast<std::uint64_t>(status.st_size);
+  return file;
+}
+
+Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) const {
+  RegularFile file;
+  file.fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_DIRECT));
+  if (!file.fd_ && errno == EINVAL) {
+    return fail(ErrorCode::kUnsupported, "the file system has no O_DIRECT");
+  }
+  if (!file.fd_) return std::unexpected(system_error(errno, "cannot open"));
+  struct stat ours{};
+  struct stat status{};
+  if (::fstat(fd(), &ours) != 0 || ::fstat(file.fd(), &status) != 0) {
+    return std::unexpected(system_error(errno, "cannot stat"));
+  }
+  if (ours.st_dev != status.st_dev || ours.st_ino != status.st_ino) {
+    return fail(ErrorCode::kMismatch, "the file was replaced while it was open");
+  }
+  file.size_ = size_;
+  return file;
+}
+
+Result<void> RegularFile::read_at(std::uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(fd(), out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
+    if (got == 0) return fail(ErrorCode::kTruncated, "the file became shorter", offset);
+    offset += static_cast<std::uint64_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+  return {};
+}
+
+}  // namespace tare

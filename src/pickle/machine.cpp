@@ -473,7 +473,10 @@ bool Machine::push_integer_line(bool is_long) {
   }
   std::string_view text = *whole;
   if (is_long && text.ends_with('L')) text.remove_suffix(1);
-  const auto number = parse_integer(before_nul(text));
+  const std::string_view digits_text = before_nul(text);
+  // INT that starts with a NUL: strtol reads nothing, and C does not look whether it did.
+  if (!is_long && digits_text.empty()) return push(build_.integer(0));
+  const auto number = parse_integer(digits_text);
   if (!number) return break_at(at_, "text that is no integer");
   if (!number->canonical) odd(OddityKind::kNumberText);
   if (number->fits) return push(build_.integer(number->value));

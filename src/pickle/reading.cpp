@@ -156,7 +156,8 @@ std::optional<std::int64_t> c_strtol(std::string_view text) {
 std::optional<IntText> c_int(std::string_view line) {
   if (line.empty()) return std::nullopt;
   const std::string_view text = before_nul(line);
-  const auto value = c_strtol(text);
+  // strtol reads nothing of a line that starts with a NUL, and C does not look whether it did.
+  const auto value = text.empty() ? std::optional<std::int64_t>(0) : c_strtol(text);
   if (!value) return python_int(text, Base::kByPrefix);
   if (line.size() == 2 && (*value == 0 || *value == 1))
     return IntText{*value == 1 ? "True" : "False"};

@@ -112,7 +112,7 @@ def variants():
     yield b"\x80\x04" + u8("os") + b"N0\x940" + u8("system") + b"N0\x940h\0h\1\x93" + u8("x") + b"\x85R."
     yield b"Vos\np0\n0Vsystem\np1\n0Vcollections\np0\n0Vos\np0\n0g0\ng1\n\x93Vtrue\n\x85R."
     # Numbers that one grammar takes and another does not.
-    for text in (b"I0b1\n", b"I010\n", b"I\n", b"I1\0zz\n", b"I00\n",
+    for text in (b"I0b1\n", b"I\0zz\n", b"I010\n", b"I\n", b"I1\0zz\n", b"I00\n",
                  b"L0x10L\n", b"L1\0zz\n", b"L1_0L\n", b"L-5\n", b"F1.5\0zz\n", b"Fnan\n",
                  b"F inf\n", b"F-inf\n", b"F1e400\n", b"I99999999999999999999\n", b"I+5\n", b"I--5\n"):
         yield text + b"0" + payload

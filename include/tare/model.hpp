@@ -58,9 +58,9 @@ Result<Model> open_model(const std::filesystem::path& path);
 
 // What the bytes are, in a few words for an error message: "a git-lfs pointer, not the file
 // itself", "an HTML page", "a pickle". Never empty.
-std::string_view describe_content(ByteSpan bytes);
+const char* describe_content(ByteSpan bytes);
 // The same by the front of a file, for a reader that expected another format: empty if that does
 // not tell, or if it is a safetensors file.
-std::string_view foreign_content(ByteSpan front);
+const char* foreign_content(ByteSpan front);
 
 }  // namespace tare

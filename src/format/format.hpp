@@ -53,7 +53,7 @@ struct PartList {
 
 struct Format {
   std::string_view name;
-  std::string_view description;  // for describe_content(): "a safetensors file"
+  const char* description;  // for describe_content(): "a safetensors file"
   bool (*recognises)(ByteSpan bytes);
   Result<PartList> (*list_parts)(ByteSpan bytes);
   Result<ModelContents> (*read_tensors)(ByteSpan bytes);  // null: recognised, no tensors read

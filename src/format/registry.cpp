@@ -15,7 +15,7 @@ bool starts_with(ByteSpan bytes, std::string_view prefix) {
 
 struct Signature {
   std::string_view bytes;
-  std::string_view description;
+  const char* description;
 };
 
 using namespace std::string_view_literals;
@@ -50,7 +50,7 @@ bool all_zero(ByteSpan bytes) {
                              [](std::byte b) { return b == std::byte{0}; });
 }
 
-std::string_view by_signature(ByteSpan bytes) {
+const char* by_signature(ByteSpan bytes) {
   for (const auto& signature : kSignatures) {
     if (starts_with(bytes, signature.bytes)) return signature.description;
   }
@@ -81,15 +81,15 @@ std::vector<const Format*> detect(ByteSpan bytes) {
 
 namespace tare {
 
-std::string_view describe_content(ByteSpan bytes) {
+const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty()) return found.front()->description;
-  const std::string_view content = format::by_signature(bytes);
-  return content.empty() ? "no format that tare knows" : content;
+  const char* const content = format::by_signature(bytes);
+  return *content == '\0' ? "no format that tare knows" : content;
 }
 
-std::string_view foreign_content(ByteSpan front) {
+const char* foreign_content(ByteSpan front) {
   // The directory of a zip archive stands at its end, which may not be at hand.
   if (format::starts_with(front, "PK\x03\x04")) return "a zip archive: a PyTorch checkpoint?";
   if (front.size() > 1 && front[0] == std::byte{0x80} && front[1] >= std::byte{2} &&
@@ -108,8 +108,7 @@ Result<Model> open_model(const std::filesystem::path& path) {
     if (!contents) return std::unexpected(contents.error());
     return Model(std::move(*input), format->name, std::move(*contents));
   }
-  // A literal of describe_content(): static storage.
-  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()).data());
+  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()));
 }
 
 }  // namespace tare

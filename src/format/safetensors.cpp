@@ -424,9 +424,9 @@ namespace {
 
 // What the file really is, if that is the better answer than why it is no safetensors file.
 Error diagnosed(const Error& error, ByteSpan front) {
-  const std::string_view content = foreign_content(front);
-  if (content.empty()) return error;
-  return Error{ErrorCode::kWrongFormat, 0, Error::kNoOffset, content.data()};
+  const char* const content = foreign_content(front);
+  if (*content == '\0') return error;
+  return Error{ErrorCode::kWrongFormat, 0, Error::kNoOffset, content};
 }
 
 Error cut_off(std::uint64_t expected, std::uint64_t actual, const char* what) {

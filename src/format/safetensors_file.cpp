@@ -222,17 +222,18 @@ Result<void> File::read_all(std::span<const Request> requests, const ReadOptions
                               : std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
   const std::size_t count = std::clamp<std::size_t>(pieces.size(), 1, wanted);
   results.resize(count);
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (std::size_t i = 1; i < count; ++i) {
-        threads.emplace_back([&work, &results, i] { work(results[i]); });
-      }
-    } catch (const std::system_error&) {
-      // No more threads to be had: those that are there do the work.
+  // No std::jthread: it waits by a system call that libtare must not contain.
+  std::vector<std::thread> threads;
+  threads.reserve(count);
+  try {
+    for (std::size_t i = 1; i < count; ++i) {
+      threads.emplace_back([&work, &results, i] { work(results[i]); });
     }
-    work(results[0]);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those that are there do the work.
   }
+  work(results[0]);
+  for (std::thread& thread : threads) thread.join();
   for (const auto& result : results) {
     if (!result) return result;
   }

@@ -290,7 +290,7 @@ std::string items_statement(const Graph& graph, std::string_view subject,
 }  // namespace
 
 std::string statement(const Graph& graph, const Event& event, std::size_t max_length) {
-  const std::string subject = expression(graph, event.subject, max_length);
+  std::string subject = expression(graph, event.subject, max_length);
   switch (event.kind) {
     case EventKind::kImport: {
       const Value module = graph.module(event.subject);

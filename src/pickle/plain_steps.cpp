@@ -37,7 +37,8 @@ constexpr std::uint64_t is_wide(std::uint64_t word) {
 constexpr std::uint64_t behind_integer(std::uint64_t word) {
   const std::uint64_t narrow = word >> 16;
   const std::uint64_t wide = word >> 24;
-  return __builtin_expect_with_probability(is_wide(word), 1, 0.5) ? wide : narrow;
+  return __builtin_expect_with_probability(static_cast<long>(is_wide(word)), 1, 0.5) != 0 ? wide
+                                                                                          : narrow;
 }
 constexpr Value small_integer(std::uint64_t word) {
   return Builder::small_integer(

@@ -28,13 +28,13 @@ class TextSink {
   }
   void used_to(const char* end) { used_ = static_cast<std::size_t>(end - buffer_.get()); }
 
-  void append(char c) { append_some(&c, 1); }
+  void append(char c) { append_some({&c, 1}); }
   void append(std::string_view text) {
     while (text.size() > kMaxRoom) {
-      append_some(text.data(), kMaxRoom);
+      append_some(text.substr(0, kMaxRoom));
       text.remove_prefix(kMaxRoom);
     }
-    append_some(text.data(), text.size());
+    append_some(text);
   }
   void append_number(std::uint64_t value) {
     char* const start = room(20);
@@ -67,10 +67,10 @@ class TextSink {
  private:
   static constexpr std::size_t kSize = 2 * kMaxRoom;
 
-  void append_some(const char* text, std::size_t count) {
-    char* const start = room(count);
-    std::memcpy(start, text, count);
-    used_to(start + count);
+  void append_some(std::string_view text) {
+    char* const start = room(text.size());
+    text.copy(start, text.size());
+    used_to(start + text.size());
   }
 
   const Write& write_;

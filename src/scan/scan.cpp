@@ -76,7 +76,7 @@ void scan_as(const format::Format& format, ByteSpan bytes, Findings& findings, S
 
 Result<ScanReport> scan(ByteSpan bytes) {
   const auto found = format::detect(bytes);
-  if (found.empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes).data());
+  if (found.empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
   ScanReport report;
   report.size = bytes.size();
   Findings findings;

@@ -5,9 +5,11 @@
 // as the Model lives.
 #pragma once
 
+#include <expected>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tare/input.hpp"
@@ -25,6 +27,13 @@ struct NamedTensor {
 struct Problem {
   std::string subject;  // the tensor, key or entry it is about
   Error error;
+};
+
+// An Error and what it is about: a file, a tensor, a key. Empty if that is the model as a whole.
+struct Failure : Error {
+  Failure(const Error& error, std::string about = "") : Error(error), subject(std::move(about)) {}
+
+  std::string subject;  // text of the input, not fit for a terminal as it is
 };
 
 // What a format says about a file.
@@ -54,7 +63,7 @@ class Model {
 
 // Errors: those of Input::map(), kWrongFormat if nothing here reads the file (describe_content()
 // says what it is), and what the format finds.
-Result<Model> open_model(const std::filesystem::path& path);
+std::expected<Model, Failure> open_model(const std::filesystem::path& path);
 
 // What the bytes are, in a few words for an error message: "a git-lfs pointer, not the file
 // itself", "an HTML page", "a pickle". Never empty.

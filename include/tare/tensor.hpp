@@ -79,6 +79,10 @@ struct TensorView {
 // not overflow before the zero. Errors: kOverflow, kMalformed.
 Result<void> check_view(const TensorView& view);
 
+// A view may repeat few elements many times: what walks all of them could work for ever on a small
+// file. Errors: kLimit above 1 GiB, unless the storage has as many bytes itself.
+Result<void> check_expansion(const TensorView& view);
+
 // Row-major strides of a shape.
 std::vector<std::uint64_t> row_major_strides(const Shape& shape);
 

@@ -16,6 +16,23 @@ void print_error(std::string_view subject, const Error& error) {
   print_error(subject, report::error_text(error));
 }
 
+void print_error(std::string_view subject, const Failure& failure) {
+  print_error(subject, report::failure_text(failure));
+}
+
+std::optional<Model> open_or_tell(const std::string& path) {
+  auto model = open_model(path);
+  if (model) return std::move(*model);
+  print_error(path, model.error());
+  return std::nullopt;
+}
+
+std::uint64_t tensor_bytes(const Model& model) {
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& tensor : model.tensors()) bytes += tensor.view.byte_count();
+  return bytes;
+}
+
 bool print(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
          std::fflush(stdout) == 0;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "report/text.hpp"
 #include "tare/error.hpp"
+#include "tare/model.hpp"
 
 namespace tare::cli {
 
@@ -22,6 +24,12 @@ enum ExitCode : int {
 // One line on stderr: "tare: FILE: what failed".
 void print_error(std::string_view subject, std::string_view what);
 void print_error(std::string_view subject, const Error& error);
+void print_error(std::string_view subject, const Failure& failure);
+
+// open_model(), which says on stderr why there is none.
+std::optional<Model> open_or_tell(const std::string& path);
+// Of all its tensors, packed.
+std::uint64_t tensor_bytes(const Model& model);
 
 // Writes to stdout; false if stdout is closed or full.
 bool print(std::string_view text);
@@ -32,6 +40,7 @@ report::Colour colour_for_stdout();
 // Each verb adds its subcommand; the callback returns the exit code.
 void add_scan(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
+void add_verify(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
 void add_decompile(CLI::App& app, int& exit_code);
 void add_trace(CLI::App& app, int& exit_code);

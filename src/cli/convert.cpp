@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "cli/cli.hpp"
+#include "cli/progress.hpp"
 #include "tare/convert.hpp"
 #include "tare/scan.hpp"
 
@@ -37,11 +38,8 @@ int run_convert(const ConvertArguments& arguments) {
   const std::filesystem::path output = arguments.output.empty()
                                            ? default_output(arguments.input)
                                            : std::filesystem::path(arguments.output);
-  const auto model = open_model(arguments.input);
-  if (!model) {
-    print_error(arguments.input, model.error());
-    return kError;
-  }
+  const auto model = open_or_tell(arguments.input);
+  if (!model) return kError;
   const auto report = scan(model->input().bytes());
   if (!report) {
     print_error(arguments.input, report.error());
@@ -53,7 +51,11 @@ int run_convert(const ConvertArguments& arguments) {
   options.overwrite =
       arguments.overwrite ? safetensors::Overwrite::kYes : safetensors::Overwrite::kNo;
   options.verify = !arguments.no_verify;
-  const auto summary = convert_to_safetensors(*model, output, options);
+  const auto summary = [&] {
+    ProgressLine progress("writing", tensor_bytes(*model));
+    options.progress = [&](std::uint64_t done) { progress(done); };
+    return convert_to_safetensors(*model, output, options);
+  }();
   if (!summary) {
     const ConvertFailure& failure = summary.error();
     print_error(failure.subject == output.string() ? output.string() : arguments.input,

@@ -16,9 +16,8 @@ void add_inspect(CLI::App& app, int& exit_code) {
   command->add_flag("--json", arguments->json, "as JSON");
   command->footer("Examples:\n  tare inspect model.pt\n  tare inspect --json model.safetensors");
   command->callback([arguments, &exit_code] {
-    const auto model = open_model(arguments->path);
+    const auto model = open_or_tell(arguments->path);
     if (!model) {
-      print_error(arguments->path, model.error());
       exit_code = kError;
       return;
     }

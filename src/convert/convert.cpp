@@ -1,20 +1,16 @@
 #include "tare/convert.hpp"
 
-#include <algorithm>
-#include <cstring>
 #include <optional>
+#include <unordered_map>
+
+#include "format/format.hpp"
+#include "tare/compare.hpp"
 
 namespace tare {
 namespace {
 
-constexpr std::uint64_t kMaxExpandedBytes = std::uint64_t{1} << 30;
-
 std::unexpected<ConvertFailure> failure(const Error& error, std::string subject) {
   return std::unexpected(ConvertFailure{error, std::move(subject)});
-}
-
-std::unexpected<ConvertFailure> mismatch(const char* what, std::string_view subject) {
-  return failure(Error{ErrorCode::kMismatch, 0, Error::kNoOffset, what}, std::string(subject));
 }
 
 // Tensors that start in the same storage as another one: tied weights, or views.
@@ -28,22 +24,19 @@ std::uint64_t count_shared(const Model& model) {
   return shared;
 }
 
-// True if the elements of the tensor, in row-major order, are `expected`, byte for byte.
-Result<bool> has_bytes(const TensorView& view, ByteSpan expected) {
-  bool equal = view.byte_count() == expected.size();
-  if (!equal) return false;
-  const auto walked = stream(view, [&](ByteSpan bytes) -> Result<void> {
-    equal = equal && std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0;
-    expected = expected.subspan(bytes.size());
-    return {};
-  });
-  if (!walked) return std::unexpected(walked.error());
-  return equal;
-}
-
-// An expanded tensor repeats few elements many times: its copy may be larger than any file.
-bool is_too_expanded(const TensorView& view) {
-  return view.byte_count() > kMaxExpandedBytes && view.byte_count() > view.storage.size();
+const char* mismatch_text(DifferenceKind kind) {
+  switch (kind) {
+    case DifferenceKind::kOnlyInA:
+      return "is missing in the output";
+    case DifferenceKind::kOnlyInB:
+      return "is in the output only";
+    case DifferenceKind::kDType:
+    case DifferenceKind::kShape:
+      return "has another dtype or shape in the output";
+    case DifferenceKind::kBytes:
+      return "has other bytes in the output";
+  }
+  return "";
 }
 
 }  // namespace
@@ -56,10 +49,8 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
   std::vector<safetensors::TensorToSave> tensors;
   ConvertSummary summary;
   for (const NamedTensor& tensor : model.tensors()) {
-    if (is_too_expanded(tensor.view)) {
-      return failure(
-          Error{ErrorCode::kLimit, 0, Error::kNoOffset, "repeats its storage to more than 1 GiB"},
-          tensor.name);
+    if (auto checked = check_expansion(tensor.view); !checked) {
+      return failure(checked.error(), tensor.name);
     }
     tensors.push_back({tensor.name, tensor.view});
     summary.tensor_bytes += tensor.view.byte_count();
@@ -87,29 +78,18 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
 
 std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
                                                        const std::filesystem::path& output) {
-  const auto written = Input::map(output);
+  auto written = Input::map(output);
   if (!written) return failure(written.error(), output.string());
-  const auto header = safetensors::parse(written->bytes());
-  if (!header) return failure(header.error(), output.string());
-  if (header->tensors().size() != model.tensors().size()) {
-    return mismatch("the output has another number of tensors", output.string());
-  }
-
-  const ByteSpan data = written->bytes().subspan(header->data_offset());
-  std::vector<std::byte> buffer;
-  for (const NamedTensor& tensor : model.tensors()) {
-    const safetensors::TensorEntry* const entry = header->find(tensor.name);
-    if (entry == nullptr) return mismatch("is missing in the output", tensor.name);
-    if (entry->dtype != tensor.view.dtype || !std::ranges::equal(entry->shape, tensor.view.shape)) {
-      return mismatch("has another dtype or shape in the output", tensor.name);
-    }
-    const auto equal = has_bytes(tensor.view, data.subspan(entry->begin, entry->byte_count()));
-    if (!equal) return failure(equal.error(), tensor.name);
-    if (!*equal) {
-      return mismatch("has other bytes in the output", tensor.name);
-    }
-  }
-  return {};
+  // As safetensors whatever else its tensors make it look like.
+  auto contents = format::kSafetensors.read_tensors(written->bytes());
+  if (!contents) return failure(contents.error(), output.string());
+  const Model result(std::move(*written), format::kSafetensors.name, std::move(*contents));
+  const auto compared = compare(model, result);
+  if (!compared) return failure(compared.error(), compared.error().subject);
+  if (compared->differences.empty()) return {};
+  const Difference& first = compared->differences.front();
+  return failure(Error{ErrorCode::kMismatch, 0, Error::kNoOffset, mismatch_text(first.kind)},
+                 first.name());
 }
 
 }  // namespace tare

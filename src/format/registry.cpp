@@ -99,7 +99,7 @@ const char* foreign_content(ByteSpan front) {
   return format::by_signature(front);
 }
 
-Result<Model> open_model(const std::filesystem::path& path) {
+std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
   for (const format::Format* format : format::detect(input->bytes())) {

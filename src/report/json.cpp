@@ -2,8 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "report/text.hpp"
-
 namespace tare::report {
 namespace {
 
@@ -29,6 +27,39 @@ Json finding_json(const Finding& finding) {
   out["why"] = finding.rule->why;
   out["what_to_do"] = finding.rule->what_to_do;
   return out;
+}
+
+Json problems_json(const ModelContents& contents) {
+  Json out = Json::array();
+  for (const Problem& problem : contents.problems) {
+    out.push_back({{"subject", problem.subject},
+                   {"error", error_code_name(problem.error.code)},
+                   {"message", error_text(problem.error)}});
+  }
+  return out;
+}
+
+Json type_json(const NamedTensor* tensor) {
+  if (tensor == nullptr) return nullptr;
+  return {{"dtype", dtype_name(tensor->view.dtype)}, {"shape", tensor->view.shape}};
+}
+
+Json difference_json(const Difference& difference) {
+  Json out;
+  out["name"] = difference.name();
+  out["difference"] = difference_name(difference.kind);
+  out["a"] = type_json(difference.a);
+  out["b"] = type_json(difference.b);
+  if (difference.kind == DifferenceKind::kBytes) {
+    out["first_byte"] = difference.first_byte;
+    out["first_element"] = difference.first_element;
+    out["differing_bytes"] = difference.differing_bytes;
+  }
+  return out;
+}
+
+Json text_or_null(const std::optional<std::string>& text) {
+  return text ? Json(*text) : Json(nullptr);
 }
 
 }  // namespace
@@ -75,12 +106,32 @@ std::string inspect_json(std::string_view path, const Model& model) {
   }
   document["metadata"] = contents.metadata;
   document["imports"] = contents.imports;
-  document["problems"] = Json::array();
-  for (const Problem& problem : contents.problems) {
-    document["problems"].push_back({{"subject", problem.subject},
-                                    {"error", error_code_name(problem.error.code)},
-                                    {"message", error_text(problem.error)}});
+  document["problems"] = problems_json(contents);
+  return dump(document);
+}
+
+std::string verify_json(const ComparedModels& models) {
+  const Comparison& comparison = models.comparison;
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["a"] = models.path_a;
+  document["b"] = models.path_b;
+  document["equal"] = models.is_equal() && models.is_complete();
+  document["equal_tensors"] = comparison.equal_tensors;
+  document["compared_bytes"] = comparison.compared_bytes;
+  document["differences"] = Json::array();
+  for (const Difference& difference : comparison.differences) {
+    document["differences"].push_back(difference_json(difference));
   }
+  document["metadata_counts"] = models.metadata_counts;
+  document["metadata_differences"] = Json::array();
+  for (const MetadataDifference& difference : comparison.metadata) {
+    document["metadata_differences"].push_back({{"key", difference.key},
+                                                {"a", text_or_null(difference.a)},
+                                                {"b", text_or_null(difference.b)}});
+  }
+  document["problems_a"] = problems_json(models.a.contents());
+  document["problems_b"] = problems_json(models.b.contents());
   return dump(document);
 }
 

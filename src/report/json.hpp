@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "report/text.hpp"
 #include "tare/model.hpp"
 #include "tare/scan.hpp"
 
@@ -18,5 +19,6 @@ struct ScannedFile {
 
 std::string scan_json(const std::vector<ScannedFile>& files);
 std::string inspect_json(std::string_view path, const Model& model);
+std::string verify_json(const ComparedModels& models);
 
 }  // namespace tare::report

@@ -40,6 +40,46 @@ void append_finding(std::string& out, const Finding& finding, Colour colour) {
                  finding.rule->what_to_do);
 }
 
+std::string type_text(const NamedTensor& tensor) {
+  return fmt::format("{} {}", dtype_name(tensor.view.dtype), shape_text(tensor.view.shape));
+}
+
+// "[1, 2]": where an element stands that is the `number`th in row-major order.
+std::string index_text(std::uint64_t number, const Shape& shape) {
+  Shape index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    index[axis] = number % shape[axis];
+    number /= shape[axis];
+  }
+  return shape_text(index);
+}
+
+std::string difference_text(const Difference& difference) {
+  switch (difference.kind) {
+    case DifferenceKind::kOnlyInA:
+      return fmt::format("only in A, {}", type_text(*difference.a));
+    case DifferenceKind::kOnlyInB:
+      return fmt::format("only in B, {}", type_text(*difference.b));
+    case DifferenceKind::kDType:
+    case DifferenceKind::kShape:
+      return fmt::format("{} in A, {} in B", type_text(*difference.a), type_text(*difference.b));
+    case DifferenceKind::kBytes:
+      break;
+  }
+  return fmt::format("{}, {} of {} bytes differ, the first is byte {}, in element {}",
+                     type_text(*difference.a), difference.differing_bytes,
+                     difference.a->view.byte_count(), difference.first_byte,
+                     index_text(difference.first_element, difference.a->view.shape));
+}
+
+std::string metadata_value(const std::optional<std::string>& value) {
+  return value ? "'" + printable(*value) + "'" : "none";
+}
+
+const char* plural(std::uint64_t count) {
+  return count == 1 ? "" : "s";
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -86,6 +126,11 @@ std::string error_text(const Error& error) {
   return out;
 }
 
+std::string failure_text(const Failure& failure) {
+  const std::string text = error_text(failure);
+  return failure.subject.empty() ? text : fmt::format("'{}': {}", printable(failure.subject), text);
+}
+
 std::string scan_text(std::string_view path, const ScanReport& report, Colour colour) {
   std::string out =
       fmt::format("{}: {}  ({}, {}", printable(path), verdict_text(report.verdict, colour),
@@ -128,6 +173,36 @@ std::string inspect_text(std::string_view path, const Model& model) {
   if (!contents.problems.empty()) out += "\nnot read\n";
   for (const Problem& problem : contents.problems) {
     fmt::format_to(end, "  {}: {}\n", printable(problem.subject), error_text(problem.error));
+  }
+  return out;
+}
+
+std::string verify_text(const ComparedModels& models) {
+  const Comparison& comparison = models.comparison;
+  std::string out = fmt::format("A {}\nB {}\n", printable(models.path_a), printable(models.path_b));
+  const auto end = std::back_inserter(out);
+  const std::size_t count = comparison.differences.size();
+  fmt::format_to(end, "{} tensor{} equal, {} differ{} ({} compared)\n", comparison.equal_tensors,
+                 plural(comparison.equal_tensors), count, count == 1 ? "s" : "",
+                 human_bytes(comparison.compared_bytes));
+  if (count > 0) out += '\n';
+  for (const Difference& difference : comparison.differences) {
+    fmt::format_to(end, "  {}: {}\n", printable(difference.name()), difference_text(difference));
+  }
+  if (!comparison.metadata.empty()) {
+    fmt::format_to(end, "\nmetadata that differs{}\n",
+                   models.metadata_counts ? "" : " (does not count without --metadata)");
+  }
+  for (const MetadataDifference& difference : comparison.metadata) {
+    fmt::format_to(end, "  {}: {} in A, {} in B\n", printable(difference.key),
+                   metadata_value(difference.a), metadata_value(difference.b));
+  }
+  if (!models.is_complete()) out += "\nnot compared\n";
+  for (const Problem& problem : models.a.contents().problems) {
+    fmt::format_to(end, "  A {}: {}\n", printable(problem.subject), error_text(problem.error));
+  }
+  for (const Problem& problem : models.b.contents().problems) {
+    fmt::format_to(end, "  B {}: {}\n", printable(problem.subject), error_text(problem.error));
   }
   return out;
 }

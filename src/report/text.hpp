@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "tare/compare.hpp"
 #include "tare/model.hpp"
 #include "tare/scan.hpp"
 
@@ -24,10 +25,34 @@ std::string shape_text(const Shape& shape);
 // An Error as a sentence part: its text, the system's message, the offset.
 std::string error_text(const Error& error);
 
+// The same with what it is about in front: "'fc.bias': is no tensor".
+std::string failure_text(const Failure& failure);
+
 // The verdict of a file and its findings.
 std::string scan_text(std::string_view path, const ScanReport& report, Colour colour);
 
 // Tensors, metadata, imports, problems.
 std::string inspect_text(std::string_view path, const Model& model);
+
+// Two models, how their tensors differ, and what was asked of them.
+struct ComparedModels {
+  std::string_view path_a;
+  std::string_view path_b;
+  const Model& a;
+  const Model& b;
+  const Comparison& comparison;
+  bool metadata_counts = false;
+
+  // Nothing of the models was left out of the comparison.
+  bool is_complete() const {
+    return a.contents().problems.empty() && b.contents().problems.empty();
+  }
+  bool is_equal() const {
+    return comparison.differences.empty() && (!metadata_counts || comparison.metadata.empty());
+  }
+};
+
+// Every difference, and what could not be compared.
+std::string verify_text(const ComparedModels& models);
 
 }  // namespace tare::report

@@ -2,6 +2,7 @@
 
 #include "io/checked.hpp"
 #include "tare/tensor.hpp"
+#include "tensor/packed_reader.hpp"
 
 namespace tare {
 namespace {
@@ -12,35 +13,6 @@ constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << 20;
 bool has_no_elements(const Shape& shape) {
   return std::ranges::any_of(shape, [](std::uint64_t size) { return size == 0; });
 }
-
-// One element, or one row of adjacent elements, at a time. The index is counted up like an
-// odometer, so the rank costs no recursion.
-class Odometer {
- public:
-  Odometer(const Shape& shape, const std::vector<std::uint64_t>& strides, std::size_t axes)
-      : shape_(shape), strides_(strides), index_(axes, 0) {}
-
-  std::uint64_t position() const { return position_; }
-
-  // False when every index has been visited.
-  bool advance() {
-    for (std::size_t axis = index_.size(); axis-- > 0;) {
-      if (++index_[axis] < shape_[axis]) {
-        position_ += strides_[axis];
-        return true;
-      }
-      position_ -= strides_[axis] * (shape_[axis] - 1);
-      index_[axis] = 0;
-    }
-    return false;
-  }
-
- private:
-  const Shape& shape_;
-  const std::vector<std::uint64_t>& strides_;
-  std::vector<std::uint64_t> index_;
-  std::uint64_t position_ = 0;
-};
 
 }  // namespace
 
@@ -105,36 +77,75 @@ Result<void> check_view(const TensorView& view) {
   return {};
 }
 
-Result<void> stream(const TensorView& view, const ByteSink& sink) {
-  if (view.byte_count() == 0) return {};
-  if (view.is_contiguous()) return sink(view.contiguous_bytes());
+Result<void> check_expansion(const TensorView& view) {
+  constexpr std::uint64_t kMaxExpandedBytes = std::uint64_t{1} << 30;
+  const std::uint64_t bytes = view.byte_count();
+  if (bytes <= kMaxExpandedBytes || bytes <= view.storage.size()) return {};
+  return fail(ErrorCode::kLimit, "repeats its storage to more than 1 GiB");
+}
+
+Result<PackedReader> PackedReader::make(const TensorView& view) {
+  PackedReader reader(view);
+  if (view.byte_count() == 0) return reader;
+  if (view.is_contiguous()) {
+    reader.piece_ = view.contiguous_bytes();
+    return reader;
+  }
   if (dtype_bits(view.dtype) % 8 != 0) {
     return fail(ErrorCode::kUnsupported, "strided views of packed element types");
   }
-  const std::uint64_t element = dtype_bits(view.dtype) / 8;
   // Inner axes that are contiguous are copied as one row.
   std::size_t outer = view.shape.size();
-  std::uint64_t row = 1;
-  while (outer > 0 && (view.shape[outer - 1] == 1 || view.strides[outer - 1] == row)) {
-    row *= view.shape[--outer];
+  while (outer > 0 && (view.shape[outer - 1] == 1 || view.strides[outer - 1] == reader.row_)) {
+    reader.row_ *= view.shape[--outer];
   }
-  Odometer odometer(view.shape, view.strides, outer);
-  std::vector<std::byte> buffer;
-  buffer.reserve(std::min(kChunkBytes, view.byte_count()));
-  do {
-    const ByteSpan bytes =
-        view.storage.subspan((view.offset + odometer.position()) * element, row * element);
-    if (buffer.size() + bytes.size() > kChunkBytes) {
-      if (auto taken = sink(buffer); !taken) return taken;
-      buffer.clear();
+  reader.index_.assign(outer, 0);
+  reader.buffer_.reserve(std::min(kChunkBytes, view.byte_count()));
+  reader.done_ = false;
+  return reader;
+}
+
+// The index is counted up like an odometer, so the rank costs no recursion.
+void PackedReader::advance() {
+  for (std::size_t axis = index_.size(); axis-- > 0;) {
+    if (++index_[axis] < view_->shape[axis]) {
+      position_ += view_->strides[axis];
+      return;
     }
-    if (bytes.size() > kChunkBytes) {
-      if (auto taken = sink(bytes); !taken) return taken;
-    } else {
-      buffer.insert(buffer.end(), bytes.begin(), bytes.end());
-    }
-  } while (odometer.advance());
-  return sink(buffer);
+    position_ -= view_->strides[axis] * (view_->shape[axis] - 1);
+    index_[axis] = 0;
+  }
+  done_ = true;
+}
+
+void PackedReader::refill() {
+  const std::uint64_t element = dtype_bits(view_->dtype) / 8;
+  const std::uint64_t row_bytes = row_ * element;
+  const auto row = [&] {
+    return view_->storage.subspan((view_->offset + position_) * element, row_bytes);
+  };
+  if (row_bytes > kChunkBytes) {
+    piece_ = row();
+    advance();
+    return;
+  }
+  buffer_.clear();
+  while (!done_ && row_bytes <= kChunkBytes - buffer_.size()) {
+    const ByteSpan bytes = row();
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    advance();
+  }
+  piece_ = buffer_;
+}
+
+Result<void> stream(const TensorView& view, const ByteSink& sink) {
+  auto reader = PackedReader::make(view);
+  if (!reader) return std::unexpected(reader.error());
+  for (ByteSpan bytes = reader->peek(); !bytes.empty(); bytes = reader->peek()) {
+    if (auto taken = sink(bytes); !taken) return taken;
+    reader->skip(bytes.size());
+  }
+  return {};
 }
 
 Result<void> gather(const TensorView& view, std::span<std::byte> out) {

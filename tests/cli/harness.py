@@ -205,3 +205,17 @@ def read_safetensors(path):
         tensors[name] = (entry["dtype"], entry["shape"], data[8 + length + begin : 8 + length + end])
     assert covered == len(data) - 8 - length, "the tensors do not cover the file"
     return tensors, metadata
+
+
+def safetensors_bytes(tensors, metadata=None):
+    """A file of {name: (dtype, shape, bytes)}, in that order."""
+    header = {} if metadata is None else {"__metadata__": metadata}
+    position = 0
+    for name, (dtype, shape, content) in tensors.items():
+        end = position + len(content)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = b"".join(content for _, _, content in tensors.values())
+    return len(text).to_bytes(8, "little") + text + data

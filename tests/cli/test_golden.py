@@ -5,7 +5,13 @@ import pickle
 import re
 import unittest
 
-from harness import TareTest, pickle_checkpoint, small_state_dict, write_checkpoint
+from harness import (
+    TareTest,
+    pickle_checkpoint,
+    safetensors_bytes,
+    small_state_dict,
+    write_checkpoint,
+)
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
@@ -86,8 +92,35 @@ class Golden(TareTest):
         self.check("convert_training", self.tare("convert", "training.pt"))
         self.assertNotIn("training.safetensors", self.files())
 
+    def write_other(self):
+        """Like benign.pt, but for one tensor of each kind of difference."""
+        _, storages = small_state_dict()
+        weight = bytearray(storages["0"])
+        weight[17] ^= 1
+        self.write("other.safetensors", safetensors_bytes({
+            "fc.weight": ("F32", [3, 4], bytes(weight)), "fc.bias": ("I64", [3, 1], storages["1"]),
+            "new": ("BF16", [2], b"1234"),
+        }, {"format": "pt"}))
+
+    def test_verify_equal(self):
+        self.tare("convert", "benign.pt", expect=0)
+        self.check("verify_equal", self.tare("verify", "benign.pt", "benign.safetensors"))
+
+    def test_verify_different(self):
+        self.write_other()
+        self.check("verify_different", self.tare("verify", "benign.pt", "other.safetensors"))
+
+    def test_verify_json(self):
+        self.write_other()
+        self.check(
+            "verify_json",
+            self.tare("verify", "--json", "--metadata", "benign.pt", "other.safetensors"))
+
+    def test_verify_training_checkpoint(self):
+        self.check("verify_training", self.tare("verify", "training.pt", "benign.pt"))
+
     def test_help(self):
-        for verb in ("scan", "inspect", "convert"):
+        for verb in ("scan", "inspect", "convert", "verify"):
             self.assertIn("Examples:", self.tare(verb, "--help", expect=0).stdout)
         self.assertIn("Examples:", self.tare("--help", expect=0).stdout)
         self.assertRegex(self.tare("--version", expect=0).stdout, r"^tare \d+\.\d+\.\d+\n$")

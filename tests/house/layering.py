@@ -50,6 +50,8 @@ PUBLIC = {
     "pickle_writer.hpp": "pickle",
     "slice.hpp": "tensor",
     "tensor.hpp": "tensor",
+    "compare.hpp": "format",
+    "digest.hpp": "format",
     "model.hpp": "format",
     "safetensors.hpp": "format",
     "safetensors_file.hpp": "format",

@@ -44,19 +44,37 @@ struct ModelContents {
   std::vector<Problem> problems;
 };
 
+// One of the files that a model is made of.
+struct ModelFile {
+  std::string name;  // in the folder of the index; empty for a model of one file
+  Input input;
+  bool is_index = false;  // holds no tensors, but says which file does
+};
+
 class Model {
  public:
+  // A model of one file.
   Model(Input input, std::string_view format, ModelContents contents)
-      : input_(std::move(input)), format_(format), contents_(std::move(contents)) {}
+      : format_(format), contents_(std::move(contents)) {
+    files_.push_back({"", std::move(input)});
+  }
+  // A model of at least one file. Tensors are views into any of them.
+  Model(std::vector<ModelFile> files, std::string_view format, ModelContents contents)
+      : files_(std::move(files)), format_(format), contents_(std::move(contents)) {}
 
   // "torch-zip", "safetensors".
   std::string_view format() const { return format_; }
   const ModelContents& contents() const { return contents_; }
   const std::vector<NamedTensor>& tensors() const { return contents_.tensors; }
-  const Input& input() const { return input_; }
+  // Of all tensors, packed.
+  std::uint64_t tensor_bytes() const;
+  // The index first, if there is one; then the shards, by name.
+  const std::vector<ModelFile>& files() const { return files_; }
+  // The first file: the only one, or the index.
+  const Input& input() const { return files_.front().input; }
 
  private:
-  Input input_;
+  std::vector<ModelFile> files_;
   std::string_view format_;
   ModelContents contents_;
 };

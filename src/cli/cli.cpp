@@ -27,12 +27,6 @@ std::optional<Model> open_or_tell(const std::string& path) {
   return std::nullopt;
 }
 
-std::uint64_t tensor_bytes(const Model& model) {
-  std::uint64_t bytes = 0;
-  for (const NamedTensor& tensor : model.tensors()) bytes += tensor.view.byte_count();
-  return bytes;
-}
-
 bool print(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
          std::fflush(stdout) == 0;

@@ -28,8 +28,6 @@ void print_error(std::string_view subject, const Failure& failure);
 
 // open_model(), which says on stderr why there is none.
 std::optional<Model> open_or_tell(const std::string& path);
-// Of all its tensors, packed.
-std::uint64_t tensor_bytes(const Model& model);
 
 // Writes to stdout; false if stdout is closed or full.
 bool print(std::string_view text);
@@ -41,6 +39,7 @@ report::Colour colour_for_stdout();
 void add_scan(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
+void add_hash(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
 void add_decompile(CLI::App& app, int& exit_code);
 void add_trace(CLI::App& app, int& exit_code);

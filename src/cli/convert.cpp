@@ -52,7 +52,7 @@ int run_convert(const ConvertArguments& arguments) {
       arguments.overwrite ? safetensors::Overwrite::kYes : safetensors::Overwrite::kNo;
   options.verify = !arguments.no_verify;
   const auto summary = [&] {
-    ProgressLine progress("writing", tensor_bytes(*model));
+    ProgressLine progress("writing", model->tensor_bytes());
     options.progress = [&](std::uint64_t done) { progress(done); };
     return convert_to_safetensors(*model, output, options);
   }();

@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   tare::cli::add_scan(app, exit_code);
   tare::cli::add_inspect(app, exit_code);
   tare::cli::add_verify(app, exit_code);
+  tare::cli::add_hash(app, exit_code);
   tare::cli::add_convert(app, exit_code);
   tare::cli::add_decompile(app, exit_code);
   tare::cli::add_trace(app, exit_code);

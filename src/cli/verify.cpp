@@ -19,7 +19,7 @@ int run_verify(const VerifyArguments& arguments) {
   const auto b = open_or_tell(arguments.b);
   if (!a || !b) return kError;
   const auto compared = [&] {
-    ProgressLine progress("comparing", std::min(tensor_bytes(*a), tensor_bytes(*b)));
+    ProgressLine progress("comparing", std::min(a->tensor_bytes(), b->tensor_bytes()));
     return compare(*a, *b, [&](std::uint64_t done) { progress(done); });
   }();
   if (!compared) {

@@ -99,16 +99,4 @@ const char* foreign_content(ByteSpan front) {
   return format::by_signature(front);
 }
 
-std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
-  auto input = Input::map(path);
-  if (!input) return std::unexpected(input.error());
-  for (const format::Format* format : format::detect(input->bytes())) {
-    if (format->read_tensors == nullptr) continue;
-    auto contents = format->read_tensors(input->bytes());
-    if (!contents) return std::unexpected(contents.error());
-    return Model(std::move(*input), format->name, std::move(*contents));
-  }
-  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()));
-}
-
 }  // namespace tare

@@ -135,4 +135,30 @@ std::string verify_json(const ComparedModels& models) {
   return dump(document);
 }
 
+std::string hash_json(const HashedModel& hashed) {
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["path"] = hashed.path;
+  document["algorithm"] = "sha256";
+  document["files"] = Json::array();
+  for (const FileDigest& file : hashed.digest.files) {
+    document["files"].push_back({{"path", file_path(hashed.path, file.name)},
+                                 {"bytes", file.bytes},
+                                 {"sha256", file.sha256}});
+  }
+  const std::string& all = hashed.digest.tensors_sha256;
+  document["tensors_sha256"] = all.empty() ? Json(nullptr) : Json(all);
+  document["tensors"] = Json::array();
+  for (const TensorDigest& entry : hashed.digest.tensors) {
+    const TensorView& view = entry.tensor->view;
+    document["tensors"].push_back({{"name", entry.tensor->name},
+                                   {"dtype", dtype_name(view.dtype)},
+                                   {"shape", view.shape},
+                                   {"bytes", view.byte_count()},
+                                   {"sha256", entry.sha256}});
+  }
+  document["problems"] = problems_json(hashed.model.contents());
+  return dump(document);
+}
+
 }  // namespace tare::report

@@ -20,5 +20,6 @@ struct ScannedFile {
 std::string scan_json(const std::vector<ScannedFile>& files);
 std::string inspect_json(std::string_view path, const Model& model);
 std::string verify_json(const ComparedModels& models);
+std::string hash_json(const HashedModel& hashed);
 
 }  // namespace tare::report

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 
 namespace tare::report {
@@ -145,17 +146,15 @@ std::string scan_text(std::string_view path, const ScanReport& report, Colour co
 
 std::string inspect_text(std::string_view path, const Model& model) {
   const ModelContents& contents = model.contents();
-  std::uint64_t bytes = 0;
   std::size_t width = 4;
   for (const NamedTensor& tensor : contents.tensors) {
-    bytes += tensor.view.byte_count();
     width = std::max(width, printable(tensor.name).size());
   }
   width = std::min<std::size_t>(width, 60);
   std::string out;
   const auto end = std::back_inserter(out);
   fmt::format_to(end, "{}: {}, {} tensors, {} of data\n", printable(path), model.format(),
-                 contents.tensors.size(), human_bytes(bytes));
+                 contents.tensors.size(), human_bytes(model.tensor_bytes()));
   if (!contents.tensors.empty()) {
     fmt::format_to(end, "\n  {:<{}}  {:<8} {:>12}  shape\n", "name", width, "dtype", "bytes");
   }
@@ -203,6 +202,36 @@ std::string verify_text(const ComparedModels& models) {
   }
   for (const Problem& problem : models.b.contents().problems) {
     fmt::format_to(end, "  B {}: {}\n", printable(problem.subject), error_text(problem.error));
+  }
+  return out;
+}
+
+std::string file_path(std::string_view path, const std::string& name) {
+  return name.empty() ? std::string(path)
+                      : std::filesystem::path(path).replace_filename(name).string();
+}
+
+std::string hash_text(const HashedModel& hashed) {
+  const ModelDigest& digest = hashed.digest;
+  std::string out;
+  const auto end = std::back_inserter(out);
+  for (const FileDigest& file : digest.files) {
+    fmt::format_to(end, "{}  {}\n", file.sha256, printable(file_path(hashed.path, file.name)));
+  }
+  if (!digest.files.empty() && !digest.tensors_sha256.empty()) out += '\n';
+  if (!digest.tensors_sha256.empty()) {
+    fmt::format_to(end, "{}  all tensors: {}, {}\n", digest.tensors_sha256, digest.tensors.size(),
+                   human_bytes(hashed.model.tensor_bytes()));
+  }
+  if (!digest.tensors.empty()) out += '\n';
+  for (const TensorDigest& entry : digest.tensors) {
+    fmt::format_to(end, "{}  {}: {}\n", entry.sha256, printable(entry.tensor->name),
+                   type_text(*entry.tensor));
+  }
+  const auto& problems = hashed.model.contents().problems;
+  if (!problems.empty()) out += "\nnot read, so that there is no digest of all tensors\n";
+  for (const Problem& problem : problems) {
+    fmt::format_to(end, "  {}: {}\n", printable(problem.subject), error_text(problem.error));
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "tare/compare.hpp"
+#include "tare/digest.hpp"
 #include "tare/model.hpp"
 #include "tare/scan.hpp"
 
@@ -54,5 +55,18 @@ struct ComparedModels {
 
 // Every difference, and what could not be compared.
 std::string verify_text(const ComparedModels& models);
+
+// A model and its digests.
+struct HashedModel {
+  std::string_view path;
+  const Model& model;
+  const ModelDigest& digest;
+};
+
+// The path of a file of a model: that of its index, with another name.
+std::string file_path(std::string_view path, const std::string& name);
+
+// A line for each file as sha256sum writes it, then one for each tensor.
+std::string hash_text(const HashedModel& hashed);
 
 }  // namespace tare::report

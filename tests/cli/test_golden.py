@@ -119,8 +119,14 @@ class Golden(TareTest):
     def test_verify_training_checkpoint(self):
         self.check("verify_training", self.tare("verify", "training.pt", "benign.pt"))
 
+    def test_hash(self):
+        self.tare("convert", "benign.pt", expect=0)
+        self.check("hash", self.tare("hash", "benign.safetensors"))
+        self.check("hash_tensors", self.tare("hash", "--tensors", "benign.safetensors"))
+        self.check("hash_json", self.tare("hash", "--json", "benign.safetensors"))
+
     def test_help(self):
-        for verb in ("scan", "inspect", "convert", "verify"):
+        for verb in ("scan", "inspect", "convert", "verify", "hash"):
             self.assertIn("Examples:", self.tare(verb, "--help", expect=0).stdout)
         self.assertIn("Examples:", self.tare("--help", expect=0).stdout)
         self.assertRegex(self.tare("--version", expect=0).stdout, r"^tare \d+\.\d+\.\d+\n$")

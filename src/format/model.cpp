@@ -1,0 +1,25 @@
+#include "tare/model.hpp"
+
+#include "format/format.hpp"
+
+namespace tare {
+
+std::uint64_t Model::tensor_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& tensor : contents_.tensors) bytes += tensor.view.byte_count();
+  return bytes;
+}
+
+std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
+  auto input = Input::map(path);
+  if (!input) return std::unexpected(input.error());
+  for (const format::Format* format : format::detect(input->bytes())) {
+    if (format->read_tensors == nullptr) continue;
+    auto contents = format->read_tensors(input->bytes());
+    if (!contents) return std::unexpected(contents.error());
+    return Model(std::move(*input), format->name, std::move(*contents));
+  }
+  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()));
+}
+
+}  // namespace tare

@@ -38,6 +38,7 @@ report::Colour colour_for_stdout();
 // Each verb adds its subcommand; the callback returns the exit code.
 void add_scan(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_hash(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);

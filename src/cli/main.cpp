@@ -11,6 +11,7 @@ constexpr const char* kFooter =
 Examples:
   tare scan model.pt
   tare inspect model.safetensors
+  tare verify model.pt model.safetensors
   tare convert model.pt -o model.safetensors
   tare demo)";
 
@@ -25,6 +26,7 @@ int run(int argc, char** argv) {
   int exit_code = tare::cli::kOk;
   tare::cli::add_scan(app, exit_code);
   tare::cli::add_inspect(app, exit_code);
+  tare::cli::add_check(app, exit_code);
   tare::cli::add_verify(app, exit_code);
   tare::cli::add_hash(app, exit_code);
   tare::cli::add_convert(app, exit_code);

@@ -135,6 +135,37 @@ std::string verify_json(const ComparedModels& models) {
   return dump(document);
 }
 
+std::string check_json(const std::vector<CheckedFile>& files) {
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["files"] = Json::array();
+  for (const CheckedFile& file : files) {
+    const CheckReport& report = file.report;
+    Json out;
+    out["path"] = file.path;
+    out["verdict"] = check_verdict(report);
+    out["format"] = report.format.empty() ? Json(nullptr) : Json(report.format);
+    out["rules"] = report.by_rules ? Json(rules_name(file.rules)) : Json(nullptr);
+    out["checked"] = report.scope;
+    out["shards"] = report.shards;
+    out["tensors"] = report.tensors;
+    out["tensor_bytes"] = report.tensor_bytes;
+    out["reference_accepts"] = report.reference_accepts || (report.by_rules && report.is_valid());
+    out["problems"] = Json::array();
+    for (const CheckProblem& problem : report.problems) {
+      const bool has_offset = problem.error.has_offset();
+      out["problems"].push_back(
+          {{"file", problem.file},
+           {"subject", problem.subject},
+           {"error", error_code_name(problem.error.code)},
+           {"offset", has_offset ? Json(problem.error.offset) : Json(nullptr)},
+           {"message", error_text(problem.error)}});
+    }
+    document["files"].push_back(std::move(out));
+  }
+  return dump(document);
+}
+
 std::string hash_json(const HashedModel& hashed) {
   Json document;
   document["schema_version"] = kSchemaVersion;

@@ -206,6 +206,40 @@ std::string verify_text(const ComparedModels& models) {
   return out;
 }
 
+const char* check_verdict(const CheckReport& report) {
+  if (report.is_unknown()) return "unknown";
+  return report.is_valid() ? "valid" : "invalid";
+}
+
+const char* rules_name(safetensors::Rules rules) {
+  return rules == safetensors::Rules::kStrict ? "strict" : "reference";
+}
+
+std::string check_text(const CheckedFile& file) {
+  const CheckReport& report = file.report;
+  std::string out = fmt::format("{}: {}", printable(file.path), check_verdict(report));
+  const auto end = std::back_inserter(out);
+  if (!report.format.empty()) {
+    fmt::format_to(end, " ({}", report.format);
+    if (report.by_rules) fmt::format_to(end, " by {} rules", rules_name(file.rules));
+    if (report.shards > 0)
+      fmt::format_to(end, ", {} shard{}", report.shards, plural(report.shards));
+    if (report.is_valid()) {
+      fmt::format_to(end, ", {} tensor{}, {}; checked: {}", report.tensors, plural(report.tensors),
+                     human_bytes(report.tensor_bytes), report.scope);
+    }
+    out += ')';
+  }
+  out += '\n';
+  for (const CheckProblem& problem : report.problems) {
+    out += "  ";
+    if (!problem.file.empty()) fmt::format_to(end, "{}: ", printable(problem.file));
+    out += failure_text(Failure(problem.error, problem.subject)) + '\n';
+  }
+  if (report.reference_accepts) out += "  by reference rules it is valid\n";
+  return out;
+}
+
 std::string file_path(std::string_view path, const std::string& name) {
   return name.empty() ? std::string(path)
                       : std::filesystem::path(path).replace_filename(name).string();

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "tare/check.hpp"
 #include "tare/compare.hpp"
 #include "tare/digest.hpp"
 #include "tare/model.hpp"
@@ -55,6 +56,20 @@ struct ComparedModels {
 
 // Every difference, and what could not be compared.
 std::string verify_text(const ComparedModels& models);
+
+// A checked file, and by which rules.
+struct CheckedFile {
+  std::string path;
+  safetensors::Rules rules;
+  CheckReport report;
+};
+
+// "valid", "invalid", or "unknown": whether it is cannot be said.
+const char* check_verdict(const CheckReport& report);
+const char* rules_name(safetensors::Rules rules);
+
+// One line for a valid file, one more for each problem.
+std::string check_text(const CheckedFile& file);
 
 // A model and its digests.
 struct HashedModel {

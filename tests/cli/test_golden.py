@@ -125,8 +125,25 @@ class Golden(TareTest):
         self.check("hash_tensors", self.tare("hash", "--tensors", "benign.safetensors"))
         self.check("hash_json", self.tare("hash", "--json", "benign.safetensors"))
 
+    def write_unsorted(self):
+        """A file that the reference accepts, one that nobody does, and none."""
+        header = (b'{"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2],"more":1},'
+                  b'"a":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}')
+        self.write("odd.safetensors", len(header).to_bytes(8, "little") + header + b"1234")
+        self.write("hole.safetensors", len(header).to_bytes(8, "little")
+                   + header.replace(b"[2,4]", b"[3,5]") + b"12345")
+
+    def test_check(self):
+        self.write_other()
+        self.write_unsorted()
+        self.check("check", self.tare("check", "other.safetensors", "benign.pt", "odd.safetensors"))
+        self.check("check_reference", self.tare(
+            "check", "--rules", "reference", "odd.safetensors", "hole.safetensors"))
+        self.check("check_json", self.tare(
+            "check", "--json", "other.safetensors", "odd.safetensors", "missing"))
+
     def test_help(self):
-        for verb in ("scan", "inspect", "convert", "verify", "hash"):
+        for verb in ("scan", "inspect", "convert", "verify", "hash", "check"):
             self.assertIn("Examples:", self.tare(verb, "--help", expect=0).stdout)
         self.assertIn("Examples:", self.tare("--help", expect=0).stdout)
         self.assertRegex(self.tare("--version", expect=0).stdout, r"^tare \d+\.\d+\.\d+\n$")

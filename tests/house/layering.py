@@ -50,6 +50,7 @@ PUBLIC = {
     "pickle_writer.hpp": "pickle",
     "slice.hpp": "tensor",
     "tensor.hpp": "tensor",
+    "check.hpp": "format",
     "compare.hpp": "format",
     "digest.hpp": "format",
     "model.hpp": "format",

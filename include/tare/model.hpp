@@ -73,14 +73,24 @@ class Model {
   // The first file: the only one, or the index.
   const Input& input() const { return files_.front().input; }
 
+  // Hand over what a model is made of, to make another one of it.
+  ModelContents take_contents() { return std::move(contents_); }
+  std::vector<ModelFile> take_files() { return std::move(files_); }
+
  private:
   std::vector<ModelFile> files_;
   std::string_view format_;
   ModelContents contents_;
 };
 
+// `path` may name the index of a sharded model (docs/formats/shards.md): the model then has the
+// tensors of all shards, NamedTensor::entry says which. What the index and the shards do not agree
+// in is a problem of the model; whoever needs it whole looks at the problems.
+//
 // Errors: those of Input::map(), kWrongFormat if nothing here reads the file (describe_content()
-// says what it is), and what the format finds.
+// says what it is), and what the format finds; of a
+// shard, with its name as the subject. kRefused: an index that names files outside its folder, or
+// lists a tensor twice.
 std::expected<Model, Failure> open_model(const std::filesystem::path& path);
 
 // What the bytes are, in a few words for an error message: "a git-lfs pointer, not the file

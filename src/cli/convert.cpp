@@ -40,12 +40,16 @@ int run_convert(const ConvertArguments& arguments) {
                                            : std::filesystem::path(arguments.output);
   const auto model = open_or_tell(arguments.input);
   if (!model) return kError;
-  const auto report = scan(model->input().bytes());
-  if (!report) {
-    print_error(arguments.input, report.error());
-    return kError;
+  for (const ModelFile& file : model->files()) {
+    if (file.is_index) continue;  // names of files, which were read as such
+    const std::string path = report::file_path(arguments.input, file.name);
+    const auto report = scan(file.input.bytes());
+    if (!report) {
+      print_error(path, report.error());
+      return kError;
+    }
+    if (report->verdict != Verdict::kSafe) return refuse_findings(path, *report);
   }
-  if (report->verdict != Verdict::kSafe) return refuse_findings(arguments.input, *report);
 
   ConvertOptions options;
   options.overwrite =

@@ -4,6 +4,7 @@
 
 #include "format/format.hpp"
 #include "format/header_entry.hpp"
+#include "format/shards.hpp"
 
 namespace tare {
 namespace {
@@ -46,6 +47,7 @@ class Checker {
   void add(const std::string& file, const Failure& failure) {
     add(file, failure, says_nothing_of_validity(failure.code));
   }
+  void check_shards(const std::filesystem::path& path, ByteSpan bytes);
   void check_bytes(const std::string& file, ByteSpan bytes);
   void check_safetensors(const std::string& file, ByteSpan bytes);
   void check_other(const std::string& file, ByteSpan bytes, const format::Format& format);
@@ -58,7 +60,29 @@ class Checker {
 void Checker::check(const std::filesystem::path& path) {
   const auto input = Input::map(path);
   if (!input) return add("", input.error());
-  check_bytes("", input->bytes());
+  if (!format::is_shard_index(input->bytes())) return check_bytes("", input->bytes());
+  check_shards(path, input->bytes());
+}
+
+void Checker::check_shards(const std::filesystem::path& path, ByteSpan bytes) {
+  const auto index = format::read_shard_index(bytes);
+  if (!index) return add("", index.error());
+  for (const std::string& name : index->shards) {
+    const auto shard = Input::map(path.parent_path() / name);
+    if (shard) {
+      ++report_.shards;
+      check_bytes(name, shard->bytes());
+    } else {
+      add(name, shard.error());
+    }
+  }
+  if (!report_.is_valid()) return;
+  // By strict rules or not: whether the shards hold what the index lists.
+  const auto model = open_model(path);
+  if (!model) return add("", model.error());
+  for (const Problem& problem : model->contents().problems) {
+    add("", Failure(problem.error, problem.subject));
+  }
 }
 
 void Checker::check_bytes(const std::string& file, ByteSpan bytes) {

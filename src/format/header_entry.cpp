@@ -26,7 +26,8 @@ std::string header_entry_at(ByteSpan file, std::uint64_t offset) {
     if (!json.read_string(key)) return "";
     // What is broken ends the walk at once: the error is there.
     const bool whole = json.consume(':') && json.skip_value(1);
-    if (!whole || json.offset() > offset) return std::string(key);
+    // An entry that lacks something is at fault where it ends.
+    if (!whole || json.offset() >= offset) return std::string(key);
   } while (json.consume(','));
   return "";
 }

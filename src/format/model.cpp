@@ -1,8 +1,22 @@
 #include "tare/model.hpp"
 
 #include "format/format.hpp"
+#include "format/shards.hpp"
 
 namespace tare {
+namespace {
+
+std::expected<Model, Failure> open_input(Input input) {
+  for (const format::Format* format : format::detect(input.bytes())) {
+    if (format->read_tensors == nullptr) continue;
+    auto contents = format->read_tensors(input.bytes());
+    if (!contents) return std::unexpected(contents.error());
+    return Model(std::move(input), format->name, std::move(*contents));
+  }
+  return fail(ErrorCode::kWrongFormat, describe_content(input.bytes()));
+}
+
+}  // namespace
 
 std::uint64_t Model::tensor_bytes() const {
   std::uint64_t bytes = 0;
@@ -10,16 +24,17 @@ std::uint64_t Model::tensor_bytes() const {
   return bytes;
 }
 
+std::expected<Model, Failure> format::open_one(const std::filesystem::path& path) {
+  auto input = Input::map(path);
+  if (!input) return std::unexpected(input.error());
+  return open_input(std::move(*input));
+}
+
 std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  for (const format::Format* format : format::detect(input->bytes())) {
-    if (format->read_tensors == nullptr) continue;
-    auto contents = format->read_tensors(input->bytes());
-    if (!contents) return std::unexpected(contents.error());
-    return Model(std::move(*input), format->name, std::move(*contents));
-  }
-  return fail(ErrorCode::kWrongFormat, describe_content(input->bytes()));
+  if (format::is_shard_index(input->bytes())) return format::open_shards(path, std::move(*input));
+  return open_input(std::move(*input));
 }
 
 }  // namespace tare

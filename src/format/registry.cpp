@@ -2,6 +2,7 @@
 #include <array>
 
 #include "format/format.hpp"
+#include "format/shards.hpp"
 #include "io/cursor.hpp"
 
 namespace tare::format {
@@ -42,6 +43,8 @@ constexpr std::array kSignatures = {
               "ELF"sv,
               "an ELF program"},
     Signature{"PYTORCH1"sv, "a 2018 preview archive of PyTorch, which PyTorch itself refuses"},
+    Signature{"{\""sv, "JSON text, not a model and no index of shards"},
+    Signature{"{\n"sv, "JSON text, not a model and no index of shards"},
     Signature{"PK\x03\x04"sv, "a damaged zip archive: an incomplete download?"},
 };
 
@@ -85,6 +88,7 @@ const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty()) return found.front()->description;
+  if (format::is_shard_index(bytes)) return "an index of shards, which holds no tensors itself";
   const char* const content = format::by_signature(bytes);
   return *content == '\0' ? "no format that tare knows" : content;
 }

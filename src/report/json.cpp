@@ -96,6 +96,10 @@ std::string inspect_json(std::string_view path, const Model& model) {
   document["schema_version"] = kSchemaVersion;
   document["path"] = path;
   document["format"] = model.format();
+  document["shards"] = Json::array();
+  for (const ModelFile& file : model.files()) {
+    if (!file.name.empty()) document["shards"].push_back(file.name);
+  }
   document["tensors"] = Json::array();
   for (const NamedTensor& tensor : contents.tensors) {
     document["tensors"].push_back({{"name", tensor.name},

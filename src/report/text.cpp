@@ -153,7 +153,9 @@ std::string inspect_text(std::string_view path, const Model& model) {
   width = std::min<std::size_t>(width, 60);
   std::string out;
   const auto end = std::back_inserter(out);
-  fmt::format_to(end, "{}: {}, {} tensors, {} of data\n", printable(path), model.format(),
+  const std::size_t shards = model.files().size() - 1;
+  fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
+                 shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
   if (!contents.tensors.empty()) {
     fmt::format_to(end, "\n  {:<{}}  {:<8} {:>12}  shape\n", "name", width, "dtype", "bytes");

@@ -142,6 +142,15 @@ class Golden(TareTest):
         self.check("check_json", self.tare(
             "check", "--json", "other.safetensors", "odd.safetensors", "missing"))
 
+    def test_inspect_shards(self):
+        self.write("1.safetensors", safetensors_bytes(
+            {"a": ("U8", [2], b"12"), "c": ("F32", [0], b"")}, {"format": "pt"}))
+        self.write("2.safetensors", safetensors_bytes({"b": ("U8", [1], b"3")}, {"format": "pt"}))
+        self.write("index.json", b'{"metadata":{"total_size":3},"weight_map":'
+                   b'{"a":"1.safetensors","b":"2.safetensors","lm_head":"2.safetensors"}}')
+        self.check("inspect_shards", self.tare("inspect", "index.json"))
+        self.check("check_shards", self.tare("check", "index.json"))
+
     def test_help(self):
         for verb in ("scan", "inspect", "convert", "verify", "hash", "check"):
             self.assertIn("Examples:", self.tare(verb, "--help", expect=0).stdout)

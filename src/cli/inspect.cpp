@@ -1,4 +1,4 @@
-// tare inspect: tensors, metadata and imports of a model.
+// tare inspect: tensors, metadata and imports of a model, and where its bytes are.
 #include "cli/cli.hpp"
 #include "report/json.hpp"
 #include "tare/model.hpp"
@@ -9,20 +9,35 @@ void add_inspect(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("inspect", "list tensors, metadata and imports");
   struct Arguments {
     std::string path;
+    report::InspectOptions options;
     bool json = false;
   };
+  constexpr unsigned kMostLevels = 64;
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("PATH", arguments->path, "a model file")->required();
-  command->add_flag("--json", arguments->json, "as JSON");
-  command->footer("Examples:\n  tare inspect model.pt\n  tare inspect --json model.safetensors");
+  command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
+      ->required();
+  command->add_flag("--tree", arguments->options.tree,
+                    "sizes by the prefixes of names, in place of the tensors");
+  command->add_option("--depth", arguments->options.depth, "levels of the tree")
+      ->check(CLI::Range(1U, kMostLevels))
+      ->capture_default_str();
+  command->add_flag("--json", arguments->json, "as JSON; has the tree as well");
+  command->footer(
+      "Reads the structure of a file, none of its tensors: it takes as long for a large model.\n\n"
+      "Examples:\n"
+      "  tare inspect model.pt\n"
+      "  tare inspect --tree --depth 2 model.safetensors.index.json\n"
+      "  tare inspect --json model.safetensors");
   command->callback([arguments, &exit_code] {
     const auto model = open_or_tell(arguments->path);
     if (!model) {
       exit_code = kError;
       return;
     }
-    const bool printed = print(arguments->json ? report::inspect_json(arguments->path, *model)
-                                               : report::inspect_text(arguments->path, *model));
+    const auto& options = arguments->options;
+    const bool printed =
+        print(arguments->json ? report::inspect_json(arguments->path, *model, options)
+                              : report::inspect_text(arguments->path, *model, options));
     exit_code = printed ? kOk : kError;
   });
 }

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/sizes.hpp"
+
 namespace tare::report {
 namespace {
 
@@ -90,7 +92,7 @@ std::string scan_json(const std::vector<ScannedFile>& files) {
   return dump(document);
 }
 
-std::string inspect_json(std::string_view path, const Model& model) {
+std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options) {
   const ModelContents& contents = model.contents();
   Json document;
   document["schema_version"] = kSchemaVersion;
@@ -107,6 +109,21 @@ std::string inspect_json(std::string_view path, const Model& model) {
                                    {"shape", tensor.view.shape},
                                    {"bytes", tensor.view.byte_count()},
                                    {"entry", tensor.entry}});
+  }
+  document["tensor_bytes"] = model.tensor_bytes();
+  document["dtypes"] = Json::array();
+  for (const DTypeSize& size : dtype_sizes(model)) {
+    document["dtypes"].push_back(
+        {{"dtype", dtype_name(size.dtype)}, {"tensors", size.tensors}, {"bytes", size.bytes}});
+  }
+  document["tree"] = Json::array();
+  for (const SizeGroup& group : size_tree(model, options.depth)) {
+    document["tree"].push_back({{"prefix", group.prefix},
+                                {"label", group.label},
+                                {"depth", group.depth},
+                                {"tensors", group.tensors},
+                                {"bytes", group.bytes},
+                                {"folded", group.folded}});
   }
   document["metadata"] = contents.metadata;
   document["imports"] = contents.imports;

@@ -18,7 +18,7 @@ struct ScannedFile {
 };
 
 std::string scan_json(const std::vector<ScannedFile>& files);
-std::string inspect_json(std::string_view path, const Model& model);
+std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options);
 std::string verify_json(const ComparedModels& models);
 std::string check_json(const std::vector<CheckedFile>& files);
 std::string hash_json(const HashedModel& hashed);

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+
+#include "report/sizes.hpp"
 
 namespace tare::report {
 namespace {
@@ -81,6 +84,72 @@ const char* plural(std::uint64_t count) {
   return count == 1 ? "" : "s";
 }
 
+void append_table(std::string& out, const Model& model) {
+  std::size_t width = 4;
+  for (const NamedTensor& tensor : model.tensors()) {
+    width = std::max(width, printable(tensor.name).size());
+  }
+  width = std::min<std::size_t>(width, 60);
+  const auto end = std::back_inserter(out);
+  if (!model.tensors().empty()) {
+    fmt::format_to(end, "\n  {:<{}}  {:<8} {:>12}  shape\n", "name", width, "dtype", "bytes");
+  }
+  for (const NamedTensor& tensor : model.tensors()) {
+    fmt::format_to(end, "  {:<{}}  {:<8} {:>12}  {}\n", printable(tensor.name), width,
+                   dtype_name(tensor.view.dtype), tensor.view.byte_count(),
+                   shape_text(tensor.view.shape));
+  }
+}
+
+// "37.5 %  ########": what share of the whole a part is.
+std::string share_text(std::uint64_t part, std::uint64_t whole) {
+  constexpr double kBarWidth = 24;
+  const double share = whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  const auto filled = static_cast<std::size_t>(std::lround(share * kBarWidth));
+  const std::string bar(filled, '#');
+  return fmt::format("{:>5.1f} %{}{}", 100 * share, bar.empty() ? "" : "  ", bar);
+}
+
+// Of one type there is nothing to compare.
+void append_dtypes(std::string& out, const Model& model) {
+  const auto sizes = dtype_sizes(model);
+  if (sizes.size() < 2) return;
+  const auto end = std::back_inserter(out);
+  fmt::format_to(end, "\n  {:<11} {:>8} {:>11}\n", "dtype", "tensors", "size");
+  for (const DTypeSize& size : sizes) {
+    fmt::format_to(end, "  {:<11} {:>8} {:>11}  {}\n", dtype_name(size.dtype), size.tensors,
+                   human_bytes(size.bytes), share_text(size.bytes, model.tensor_bytes()));
+  }
+}
+
+std::string label_text(const SizeGroup& group) {
+  const std::string label = group.label.empty() ? "''" : printable(group.label);
+  return std::string(std::size_t{2} * group.depth, ' ') + label;
+}
+
+void append_tree(std::string& out, const Model& model, unsigned depth) {
+  const auto groups = size_tree(model, depth);
+  if (groups.empty()) return;
+  std::size_t width = 6;
+  for (const SizeGroup& group : groups) width = std::max(width, label_text(group).size());
+  width = std::min<std::size_t>(width, 60);
+  const auto end = std::back_inserter(out);
+  fmt::format_to(end, "\n  {:<{}} {:>8} {:>11}\n", "prefix", width, "tensors", "size");
+  const std::uint64_t whole = model.tensor_bytes();
+  bool folded = false;
+  for (const SizeGroup& group : groups) {
+    fmt::format_to(end, "  {:<{}} {:>8} {:>11}  {}{}\n", label_text(group), width, group.tensors,
+                   human_bytes(group.bytes), share_text(group.bytes, whole),
+                   group.folded == 0 ? "" : fmt::format("  +{}", group.folded));
+    folded |= group.folded > 0;
+  }
+  if (folded) {
+    fmt::format_to(end,
+                   "  +N: N groups or tensors below that are not shown; --depth {} shows more\n",
+                   depth + 1);
+  }
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -144,27 +213,20 @@ std::string scan_text(std::string_view path, const ScanReport& report, Colour co
   return out;
 }
 
-std::string inspect_text(std::string_view path, const Model& model) {
+std::string inspect_text(std::string_view path, const Model& model, const InspectOptions& options) {
   const ModelContents& contents = model.contents();
-  std::size_t width = 4;
-  for (const NamedTensor& tensor : contents.tensors) {
-    width = std::max(width, printable(tensor.name).size());
-  }
-  width = std::min<std::size_t>(width, 60);
   std::string out;
   const auto end = std::back_inserter(out);
   const std::size_t shards = model.files().size() - 1;
   fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
-  if (!contents.tensors.empty()) {
-    fmt::format_to(end, "\n  {:<{}}  {:<8} {:>12}  shape\n", "name", width, "dtype", "bytes");
+  if (options.tree) {
+    append_tree(out, model, options.depth);
+  } else {
+    append_table(out, model);
   }
-  for (const NamedTensor& tensor : contents.tensors) {
-    fmt::format_to(end, "  {:<{}}  {:<8} {:>12}  {}\n", printable(tensor.name), width,
-                   dtype_name(tensor.view.dtype), tensor.view.byte_count(),
-                   shape_text(tensor.view.shape));
-  }
+  append_dtypes(out, model);
   if (!contents.metadata.empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : contents.metadata) {
     fmt::format_to(end, "  {} = {}\n", printable(key), printable(value));

@@ -33,8 +33,13 @@ std::string failure_text(const Failure& failure);
 // The verdict of a file and its findings.
 std::string scan_text(std::string_view path, const ScanReport& report, Colour colour);
 
-// Tensors, metadata, imports, problems.
-std::string inspect_text(std::string_view path, const Model& model);
+struct InspectOptions {
+  bool tree = false;   // sizes by prefix in place of the list of tensors; text only
+  unsigned depth = 3;  // levels of the tree, at least 1
+};
+
+// Tensors or their sizes, metadata, imports, problems.
+std::string inspect_text(std::string_view path, const Model& model, const InspectOptions& options);
 
 // Two models, how their tensors differ, and what was asked of them.
 struct ComparedModels {

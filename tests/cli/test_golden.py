@@ -142,6 +142,16 @@ class Golden(TareTest):
         self.check("check_json", self.tare(
             "check", "--json", "other.safetensors", "odd.safetensors", "missing"))
 
+    def test_inspect_tree(self):
+        tensors = {"model.embed.weight": ("BF16", [32, 8], bytes(512))}
+        for layer in (0, 1, 10):
+            for part in ("q", "k", "v"):
+                tensors[f"model.layers.{layer}.attn.{part}"] = ("BF16", [8, 8], bytes(128))
+            tensors[f"model.layers.{layer}.norm"] = ("F32", [8], bytes(32))
+        tensors["lm_head.weight"] = ("BF16", [32, 8], bytes(512))
+        self.write("model.safetensors", safetensors_bytes(tensors))
+        self.check("inspect_tree", self.tare("inspect", "--tree", "model.safetensors"))
+
     def test_inspect_shards(self):
         self.write("1.safetensors", safetensors_bytes(
             {"a": ("U8", [2], b"12"), "c": ("F32", [0], b"")}, {"format": "pt"}))

@@ -50,6 +50,7 @@ PUBLIC = {
     "tensor.hpp": "tensor",
     "model.hpp": "format",
     "safetensors.hpp": "format",
+    "safetensors_writer.hpp": "format",
     "torch_save.hpp": "format",
     "scan.hpp": "scan",
     "convert.hpp": "convert",

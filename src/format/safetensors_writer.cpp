@@ -182,10 +182,7 @@ struct Writer::State {
     return done;
   }
 
-  Result<void> put(ByteSpan bytes) {
-    if (file_sha256) file_sha256->update(bytes);
-    return file.write(bytes);
-  }
+  Result<void> put(ByteSpan bytes);
   Result<void> take(std::uint64_t length);
   Result<void> append(ByteSpan bytes);
   Result<void> append_from(const TensorSource& source);
@@ -202,9 +199,21 @@ Result<void> Writer::State::take(std::uint64_t length) {
   return {};
 }
 
+// Hashed and written in pieces: the copy finds them in the cache, and the disk works meanwhile.
+Result<void> Writer::State::put(ByteSpan bytes) {
+  if (!file_sha256 && !tensor_sha256) return file.write(bytes);
+  while (!bytes.empty()) {
+    const ByteSpan piece = bytes.first(std::min<std::uint64_t>(bytes.size(), kPieceBytes));
+    if (file_sha256) file_sha256->update(piece);
+    if (tensor_sha256) tensor_sha256->update(piece);
+    if (auto written = file.write(piece); !written) return written;
+    bytes = bytes.subspan(piece.size());
+  }
+  return {};
+}
+
 Result<void> Writer::State::append(ByteSpan bytes) {
   if (auto taken = take(bytes.size()); !taken) return taken;
-  if (tensor_sha256) tensor_sha256->update(bytes);
   return put(bytes);
 }
 

@@ -88,6 +88,7 @@ AtomicFile::~AtomicFile() {
 }
 
 Result<void> AtomicFile::reserve(std::uint64_t bytes) {
+  reserved_ = bytes;
   if (bytes < kLargeBytes) return {};
   int done = 0;
   do {
@@ -108,7 +109,17 @@ Result<void> AtomicFile::write(ByteSpan bytes) {
     return {};
   }
   if (auto flushed = flush(); !flushed) return flushed;
-  return write_all(fd_.get(), bytes);
+  return write_through(bytes);
+}
+
+Result<void> AtomicFile::write_through(ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return std::unexpected(system_error(errno, "cannot write the output"));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
 }
 
 Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::uint64_t length) {
@@ -136,12 +147,15 @@ Result<void> AtomicFile::flush() {
     direct_.reset();
     return finished;
   }
-  auto written = write_all(fd_.get(), buffer_);
+  auto written = write_through(buffer_);
   buffer_.clear();
   return written;
 }
 
 Result<void> AtomicFile::commit() {
+  if (reserved_ && *reserved_ != size_) {
+    return fail(ErrorCode::kInvalidArgument, "the output has another size than it was to have");
+  }
   if (auto flushed = flush(); !flushed) return flushed;
   if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
   // Some network file systems tell of a failed write only here.

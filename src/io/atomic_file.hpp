@@ -29,8 +29,9 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();
 
-  // Says how large the file will be, before anything is written. A large one gets its space now,
-  // where the file system can do that, and is written past the page cache. Errors: kNoSpace.
+  // Says how large the file will be, before anything is written; commit() refuses another size. A
+  // large one gets its space now, where the file system can do that, and is written past the page
+  // cache. Errors: kNoSpace.
   Result<void> reserve(std::uint64_t bytes);
   // Appends. Small writes are collected, large ones go straight to the system. An error may be that
   // of an earlier write; after one, the file must not be committed.
@@ -50,6 +51,7 @@ class AtomicFile {
 
  private:
   AtomicFile() = default;
+  Result<void> write_through(ByteSpan bytes);
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;  // empty once committed or moved from
@@ -57,6 +59,7 @@ class AtomicFile {
   std::vector<std::byte> buffer_;
   std::optional<DirectWriter> direct_;  // of a large file; behind fd_, which it uses
   std::uint64_t size_ = 0;
+  std::optional<std::uint64_t> reserved_;
   Replace replace_ = Replace::kNo;
 };
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace tare {
 namespace {
@@ -21,11 +22,9 @@ bool set_direct(int fd, bool on) {
   return flags >= 0 && ::fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
 }
 
-}  // namespace
-
-Result<void> write_all(int fd, ByteSpan bytes) {
+Result<void> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     // EINVAL is what O_DIRECT gives if the file system, or the alignment that a short write left,
     // does not suit it. Anything else that has this cause fails again.
@@ -35,9 +34,12 @@ Result<void> write_all(int fd, ByteSpan bytes) {
     }
     if (written < 0) return std::unexpected(system_error(errno, "cannot write the output"));
     bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
   }
   return {};
 }
+
+}  // namespace
 
 void DirectWriter::Free::operator()(std::byte* block) const {
   ::operator delete(block, kAlignment);
@@ -45,7 +47,7 @@ void DirectWriter::Free::operator()(std::byte* block) const {
 
 DirectWriter::DirectWriter(int fd) : fd_(fd) {
   for (Block& block : blocks_) {
-    block.reset(static_cast<std::byte*>(::operator new(kBlockBytes, kAlignment)));
+    block.bytes.reset(static_cast<std::byte*>(::operator new(kBlockBytes, kAlignment)));
   }
   set_direct(fd, true);
 }
@@ -53,7 +55,7 @@ DirectWriter::DirectWriter(int fd) : fd_(fd) {
 Result<void> DirectWriter::write(ByteSpan bytes) {
   while (!bytes.empty()) {
     const std::size_t count = std::min(bytes.size(), kBlockBytes - filled_);
-    std::memcpy(blocks_[current_].get() + filled_, bytes.data(), count);
+    std::memcpy(blocks_[current_].bytes.get() + filled_, bytes.data(), count);
     filled_ += count;
     bytes = bytes.subspan(count);
     if (filled_ == kBlockBytes) {
@@ -63,31 +65,30 @@ Result<void> DirectWriter::write(ByteSpan bytes) {
   return {};
 }
 
-Result<void> DirectWriter::wait() {
-  return pending_.valid() ? pending_.get() : Result<void>();
-}
-
 Result<void> DirectWriter::send() {
-  if (auto written = wait(); !written) return written;
-  const ByteSpan block(blocks_[current_].get(), filled_);
+  Block& block = blocks_[current_];
+  const ByteSpan bytes(block.bytes.get(), filled_);
   try {
-    pending_ = std::async(std::launch::async, write_all, fd_, block);
+    block.pending = std::async(std::launch::async, write_all_at, fd_, bytes, offset_);
   } catch (const std::system_error&) {  // no more threads for us
-    if (auto written = write_all(fd_, block); !written) return written;
+    if (auto written = write_all_at(fd_, bytes, offset_); !written) return written;
   }
-  current_ = 1 - current_;
+  offset_ += filled_;
   filled_ = 0;
-  return {};
+  current_ = (current_ + 1) % blocks_.size();
+  return blocks_[current_].wait();
 }
 
 Result<void> DirectWriter::finish() {
-  if (auto written = wait(); !written) return written;
-  if (!set_direct(fd_, false)) {
+  for (Block& block : blocks_) {
+    if (auto written = block.wait(); !written) return written;
+  }
+  if (!set_direct(fd_, false) ||
+      ::lseek(fd_, static_cast<off_t>(offset_ + filled_), SEEK_SET) < 0) {
     return std::unexpected(system_error(errno, "cannot write the output"));
   }
-  const ByteSpan rest(blocks_[current_].get(), filled_);
-  filled_ = 0;
-  return write_all(fd_, rest);
+  const ByteSpan rest(blocks_[current_].bytes.get(), std::exchange(filled_, 0));
+  return write_all_at(fd_, rest, offset_);
 }
 
 }  // namespace tare

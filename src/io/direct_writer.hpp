@@ -1,9 +1,10 @@
 // Writes the body of a large file past the page cache (O_DIRECT), in aligned blocks.
 //
-// While one block is on its way to the disk, in a thread of its own, the caller fills the other:
-// the copy into the block, and what the caller does to get the bytes, cost no time of the disk.
-// Past the page cache, because a file of gigabytes only drives out what others need there, and
-// because its pages have to be made and cleaned at a cost above that of the disk.
+// While some blocks are on their way to the disk, each in a thread of its own, the caller fills the
+// next one: the copy into the block, and what the caller does to get the bytes, cost no time of the
+// disk, and the disk has its next work before it is done with the last. Past the page cache,
+// because a file of gigabytes only drives out what others need there, and because its pages have to
+// be made and cleaned at a cost above that of the disk.
 #pragma once
 
 #include <array>
@@ -18,13 +19,14 @@ namespace tare {
 
 class DirectWriter {
  public:
-  // `fd` is open for writing, at offset 0, and stays open until finish() or the end of the object.
-  // A file system that has no O_DIRECT gets ordinary writes of the same blocks.
+  // `fd` is open for writing and stays open until finish() or the end of the object; the file is
+  // written from offset 0 on. A file system that has no O_DIRECT gets ordinary writes of the same
+  // blocks.
   explicit DirectWriter(int fd);
 
   DirectWriter(DirectWriter&&) noexcept = default;
   DirectWriter& operator=(DirectWriter&&) = delete;
-  ~DirectWriter() = default;  // waits for the block on its way
+  ~DirectWriter() = default;  // waits for the blocks on their way
 
   // Appends. An error may be that of an earlier write.
   Result<void> write(ByteSpan bytes);
@@ -36,21 +38,22 @@ class DirectWriter {
   struct Free {
     void operator()(std::byte* block) const;
   };
-  using Block = std::unique_ptr<std::byte, Free>;
+  struct Block {
+    std::unique_ptr<std::byte, Free> bytes;
+    std::future<Result<void>> pending;  // behind `bytes`, which it uses: it is waited for first
 
-  // Waits for the block on its way and says how it went.
-  Result<void> wait();
-  // Sends the full block on its way and turns to the other one.
+    // Waits until the block is free again, and says how its write went.
+    Result<void> wait() { return pending.valid() ? pending.get() : Result<void>(); }
+  };
+
+  // Sends the full block on its way and turns to the next one.
   Result<void> send();
 
   int fd_;
-  std::array<Block, 2> blocks_;
-  std::size_t current_ = 0;            // the block being filled
-  std::size_t filled_ = 0;             // bytes in it
-  std::future<Result<void>> pending_;  // behind blocks_: it is waited for before they go
+  std::array<Block, 3> blocks_;
+  std::size_t current_ = 0;   // the block being filled
+  std::size_t filled_ = 0;    // bytes in it
+  std::uint64_t offset_ = 0;  // in the file, of its first byte
 };
-
-// Writes all of `bytes` at the position of `fd`. Errors: those of the system.
-Result<void> write_all(int fd, ByteSpan bytes);
 
 }  // namespace tare

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -376,6 +377,22 @@ TEST(SafetensorsWriter, WritesFromRangesOfAFile) {
     EXPECT_EQ(written->sha256, hashed ? sha256_of(dir.read("out")) : "");
   }
   EXPECT_EQ(::lseek(source.get(), 0, SEEK_CUR), 5);
+}
+
+// The kernel does not copy between file systems: tare reads and writes.
+TEST(SafetensorsWriter, WritesFromAnotherFileSystem) {
+  const UniqueFd source(::memfd_create("source", MFD_CLOEXEC));
+  ASSERT_EQ(::write(source.get(), "0123456789", 10), 10);
+  const TempDir dir;
+  const auto written = write_file(dir / "out", {{"t", DType::kU8, {6}}}, {},
+                                  [&](Writer& writer, const PlacedTensor&) -> Result<void> {
+                                    if (auto w = writer.write_range(source.get(), 1, 3); !w) {
+                                      return w;
+                                    }
+                                    return writer.write_range(source.get(), 6, 3);
+                                  });
+  ASSERT_TRUE(written.has_value()) << written.error().what;
+  EXPECT_TRUE(dir.read("out").ends_with("123678"));
 }
 
 TEST(SafetensorsWriter, ComputesDigestsWhileItWrites) {

@@ -161,8 +161,8 @@ int run_compare(const Options& options) {
   const auto pt_size =
       torch::save_state_dict(pt, layers, torch::Layout::kTorch2, safetensors::Overwrite::kYes);
   if (!pt_size) return give_up(report::error_text(pt_size.error()));
-  const auto st_saved =
-      safetensors::save(st, layers, {{"format", "pt"}}, safetensors::Overwrite::kYes);
+  const auto st_saved = safetensors::save(st, layers, {{"format", "pt"}},
+                                          {.overwrite = safetensors::Overwrite::kYes});
   if (!st_saved) return give_up(report::error_text(st_saved.error()));
 
   const TemporaryDirectory scratch;

@@ -9,7 +9,7 @@
 #include "report/text.hpp"
 #include "resident_memory.hpp"
 #include "tare/model.hpp"
-#include "tare/safetensors.hpp"
+#include "tare/safetensors_writer.hpp"
 #include "torch_runner.hpp"
 
 namespace tare::demo {
@@ -111,8 +111,9 @@ void show_zero_copy(const Model& model, long before, long opened, long after) {
 
 int show_determinism(const Workplace& workplace, const std::string& first) {
   const auto path = workplace.file("safe_model_again.safetensors");
-  const auto again = safetensors::save(path, Classifier(kSeed).tensors(), {{"format", "pt"}},
-                                       safetensors::Overwrite::kYes);
+  const auto again =
+      safetensors::save(path, Classifier(kSeed).tensors(), {{"format", "pt"}},
+                        {.overwrite = safetensors::Overwrite::kYes, .file_sha256 = true});
   if (!again) return give_up(report::error_text(again.error()));
   std::filesystem::remove(path);
   say("\n[3] deterministic");
@@ -166,8 +167,9 @@ int run_safe(const Options& options) {
   const auto path = workplace.file("safe_model.safetensors");
   std::string sha256;
   {
-    const auto saved = safetensors::save(path, Classifier(kSeed).tensors(), {{"format", "pt"}},
-                                         safetensors::Overwrite::kYes);
+    const auto saved =
+        safetensors::save(path, Classifier(kSeed).tensors(), {{"format", "pt"}},
+                          {.overwrite = safetensors::Overwrite::kYes, .file_sha256 = true});
     if (!saved) return give_up(report::error_text(saved.error()));
     sha256 = saved->sha256;
     say("saved {} ({}): Linear({} -> {}), seed {}", path.filename().string(),

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tare/model.hpp"
-#include "tare/safetensors.hpp"
+#include "tare/safetensors_writer.hpp"
 
 namespace tare {
 

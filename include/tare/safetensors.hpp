@@ -1,12 +1,10 @@
-// safetensors: a header of JSON, then the bytes of the tensors. Format:
+// Reads safetensors: a header of JSON, then the bytes of the tensors. Format:
 // docs/formats/safetensors.md.
 //
 // parse() validates everything in one call; there is no way to get tensors out of a file that was
 // not validated.
 #pragma once
 
-#include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -89,37 +87,5 @@ Result<std::uint64_t> front_bytes(std::uint64_t first_word);
 
 // A tensor as a view of the data section, which `data` is.
 TensorView view_of(const TensorEntry& entry, ByteSpan data);
-
-// What to write: the tensors in any order; save() sorts them as the reference does and writes the
-// elements of each in row-major order.
-struct TensorToSave {
-  std::string name;
-  TensorView view;
-};
-
-struct SaveResult {
-  std::uint64_t file_bytes = 0;
-  std::string sha256;  // of the whole file
-};
-
-enum class Overwrite : bool { kNo, kYes };
-
-// The header as it stands in the file: length, JSON, padding. Sorts `tensors` into file order.
-// Errors: kInvalidArgument (duplicate or reserved name), kOverflow, kLimit.
-Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
-                                           const Metadata& metadata);
-
-// Called with the number of tensor bytes written so far.
-using Progress = std::function<void(std::uint64_t)>;
-
-// Called with the temporary file when everything is written and before it gets its name; an error
-// keeps the output from appearing.
-using BeforeCommit = std::function<Result<void>(const std::filesystem::path&)>;
-
-// Writes a file that appears whole or not at all. Same tensors and metadata, same bytes. Memory:
-// the header and a megabyte.
-Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
-                        const Metadata& metadata, Overwrite overwrite = Overwrite::kNo,
-                        const Progress& progress = {}, const BeforeCommit& before_commit = {});
 
 }  // namespace tare::safetensors

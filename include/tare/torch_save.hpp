@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tare/safetensors.hpp"
+#include "tare/safetensors_writer.hpp"
 
 namespace tare::torch {
 

@@ -65,9 +65,10 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
     difference = verified.error();
     return std::unexpected(difference->error);
   };
-  const auto saved =
-      safetensors::save(output, std::move(tensors), {{"format", "pt"}}, options.overwrite,
-                        options.progress, options.verify ? verify : safetensors::BeforeCommit());
+  safetensors::WriteOptions how{.overwrite = options.overwrite, .file_sha256 = true};
+  how.progress = options.progress;
+  if (options.verify) how.before_commit = verify;
+  const auto saved = safetensors::save(output, tensors, {{"format", "pt"}}, how);
   if (difference) return std::unexpected(*difference);
   if (!saved) return failure(saved.error(), output.string());
   summary.file_bytes = saved->file_bytes;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <thread>
 
+#include "io/parallel.hpp"
 #include "io/sha256.hpp"
 #include "tensor/packed_reader.hpp"
 
@@ -50,14 +50,8 @@ class Hasher {
 bool Hasher::run() {
   // The largest first: no thread is left alone with it at the end.
   std::ranges::stable_sort(tasks_, std::greater{}, &Task::bytes);
-  const unsigned processors = std::max(std::thread::hardware_concurrency(), 1U);
-  const std::size_t threads = std::min<std::size_t>(
-      {options_->threads == 0 ? processors : options_->threads, kMaxThreads, tasks_.size()});
-  {
-    std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < threads; ++i) others.emplace_back([this] { work(); });
-    work();
-  }
+  run_in_threads(thread_count(options_->threads, tasks_.size(), kMaxThreads),
+                 [this](std::size_t) { work(); });
   return !failed_;
 }
 

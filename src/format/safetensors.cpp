@@ -6,14 +6,9 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <set>
 
 #include "format/json_reader.hpp"
-#include "io/atomic_file.hpp"
-#include "io/byte_buffer.hpp"
-#include "io/checked.hpp"
 #include "io/cursor.hpp"
-#include "io/sha256.hpp"
 #include "io/utf8.hpp"
 #include "tare/model.hpp"
 
@@ -493,152 +488,6 @@ TensorView view_of(const TensorEntry& entry, ByteSpan data) {
 
 Result<Header> parse(ByteSpan file, Rules rules) {
   return parse_front(file, file.size(), rules);
-}
-
-namespace {
-
-void append_json_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u00";
-          out += kHex[c >> 4];
-          out += kHex[c & 15];
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
-
-void append_numbers(std::string& out, std::span<const std::uint64_t> numbers) {
-  out += '[';
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (i > 0) out += ',';
-    out += std::to_string(numbers[i]);
-  }
-  out += ']';
-}
-
-Result<void> check_to_save(const std::vector<TensorToSave>& tensors, const Metadata& metadata) {
-  for (const auto& [key, value] : metadata) {
-    if (!is_utf8(key) || !is_utf8(value)) {
-      return fail(ErrorCode::kInvalidArgument, "metadata that is not UTF-8");
-    }
-  }
-  std::set<std::string_view> names;
-  for (const TensorToSave& tensor : tensors) {
-    if (tensor.name == kMetadataKey) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "a tensor named __metadata__ could not be read back");
-    }
-    if (!is_utf8(tensor.name)) {
-      return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
-    }
-    if (!names.insert(tensor.name).second) {
-      return fail(ErrorCode::kInvalidArgument, "two tensors have the same name");
-    }
-    if (auto checked = check_view(tensor.view); !checked) return checked;
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<std::vector<std::byte>> plan_header(std::vector<TensorToSave>& tensors,
-                                           const Metadata& metadata) {
-  if (auto checked = check_to_save(tensors, metadata); !checked)
-    return std::unexpected(checked.error());
-  std::ranges::sort(tensors, [](const TensorToSave& a, const TensorToSave& b) {
-    return a.view.dtype != b.view.dtype ? a.view.dtype > b.view.dtype : a.name < b.name;
-  });
-  std::string json = "{";
-  if (!metadata.empty()) {
-    append_json_string(json, kMetadataKey);
-    json += ":{";
-    for (auto it = metadata.begin(); it != metadata.end(); ++it) {
-      if (it != metadata.begin()) json += ',';
-      append_json_string(json, it->first);
-      json += ':';
-      append_json_string(json, it->second);
-    }
-    json += '}';
-  }
-  std::uint64_t offset = 0;
-  for (const TensorToSave& tensor : tensors) {
-    const auto end = checked_add(offset, tensor.view.byte_count());
-    if (!end) return fail(ErrorCode::kOverflow, "the tensors together are too large");
-    if (json.size() > 1) json += ',';
-    append_json_string(json, tensor.name);
-    json += ":{\"dtype\":";
-    append_json_string(json, dtype_name(tensor.view.dtype));
-    json += ",\"shape\":";
-    append_numbers(json, tensor.view.shape);
-    json += ",\"data_offsets\":";
-    const std::uint64_t offsets[] = {offset, *end};
-    append_numbers(json, offsets);
-    json += '}';
-    offset = *end;
-  }
-  json += '}';
-  json.resize((json.size() + 7) / 8 * 8, ' ');
-  if (json.size() > kMaxHeaderBytes) return fail(ErrorCode::kLimit, "the header is above 100 MB");
-  return ByteBuffer().u64(json.size()).text(json).take();
-}
-
-Result<SaveResult> save(const std::filesystem::path& path, std::vector<TensorToSave> tensors,
-                        const Metadata& metadata, Overwrite overwrite, const Progress& progress,
-                        const BeforeCommit& before_commit) {
-  const auto header = plan_header(tensors, metadata);
-  if (!header) return std::unexpected(header.error());
-  auto file = AtomicFile::create(
-      path, overwrite == Overwrite::kYes ? AtomicFile::Replace::kYes : AtomicFile::Replace::kNo);
-  if (!file) return std::unexpected(file.error());
-  Sha256 sha256;
-  const auto write = [&](ByteSpan bytes) {
-    sha256.update(bytes);
-    return file->write(bytes);
-  };
-  if (auto written = write(*header); !written) return std::unexpected(written.error());
-  for (const TensorToSave& tensor : tensors) {
-    if (auto written = stream(tensor.view, write); !written) {
-      return std::unexpected(written.error());
-    }
-    if (progress) progress(file->size() - header->size());
-  }
-  if (before_commit) {
-    if (auto flushed = file->flush(); !flushed) return std::unexpected(flushed.error());
-    if (auto allowed = before_commit(file->temporary()); !allowed) {
-      return std::unexpected(allowed.error());
-    }
-  }
-  if (auto committed = file->commit(); !committed) return std::unexpected(committed.error());
-  return SaveResult{file->size(), sha256.hex_digest()};
 }
 
 }  // namespace tare::safetensors

@@ -4,11 +4,10 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "io/cursor.hpp"
+#include "io/parallel.hpp"
 #include "io/regular_file.hpp"
 
 namespace tare::safetensors {
@@ -20,7 +19,7 @@ constexpr std::uint64_t kWindow = std::uint64_t{1} << 20;
 // What one thread reads at a time when there are several, and the alignment that O_DIRECT needs.
 constexpr std::uint64_t kPiece = std::uint64_t{8} << 20;
 constexpr std::uint64_t kAlignment = 4096;
-constexpr unsigned kMaxThreads = 16;
+constexpr std::size_t kMaxThreads = 16;
 
 struct FreeDeleter {
   void operator()(std::byte* block) const { std::free(block); }
@@ -217,23 +216,8 @@ Result<void> File::read_all(std::span<const Request> requests, const ReadOptions
       if (!result) failed = true;
     }
   };
-  const unsigned wanted = options.threads > 0
-                              ? std::min(options.threads, kMaxThreads)
-                              : std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
-  const std::size_t count = std::clamp<std::size_t>(pieces.size(), 1, wanted);
-  results.resize(count);
-  // No std::jthread: it waits by a system call that libtare must not contain.
-  std::vector<std::thread> threads;
-  threads.reserve(count);
-  try {
-    for (std::size_t i = 1; i < count; ++i) {
-      threads.emplace_back([&work, &results, i] { work(results[i]); });
-    }
-  } catch (const std::system_error&) {
-    // No more threads to be had: those that are there do the work.
-  }
-  work(results[0]);
-  for (std::thread& thread : threads) thread.join();
+  results.resize(thread_count(options.threads, pieces.size(), kMaxThreads));
+  run_in_threads(results.size(), [&](std::size_t i) { work(results[i]); });
   for (const auto& result : results) {
     if (!result) return result;
   }

@@ -12,6 +12,15 @@ namespace tare {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+// Files from this size on are written past the page cache. Smaller ones are soon read again, and
+// are flushed in little time.
+constexpr std::uint64_t kLargeBytes = std::uint64_t{64} << 20;
+
+// Errors of copy_file_range() and fallocate() that mean "not here": another file system, a kernel
+// or a sandbox that does not know the call, a kind of file without it.
+bool is_not_possible(int err) {
+  return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP || err == EPERM;
+}
 
 // The directory part that open() accepts: "" means the current one.
 std::filesystem::path directory_of(const std::filesystem::path& path) {
@@ -78,8 +87,23 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+Result<void> AtomicFile::reserve(std::uint64_t bytes) {
+  reserved_ = bytes;
+  if (bytes < kLargeBytes) return {};
+  int done = 0;
+  do {
+    done = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes));
+  } while (done != 0 && errno == EINTR);
+  if (done != 0 && !is_not_possible(errno)) {
+    return std::unexpected(system_error(errno, "cannot write the output"));
+  }
+  direct_.emplace(fd_.get());
+  return {};
+}
+
 Result<void> AtomicFile::write(ByteSpan bytes) {
   size_ += bytes.size();
+  if (direct_) return direct_->write(bytes);
   if (buffer_.size() + bytes.size() < kBufferBytes) {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return {};
@@ -98,16 +122,46 @@ Result<void> AtomicFile::write_through(ByteSpan bytes) {
   return {};
 }
 
+Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::uint64_t length) {
+  if (direct_) return 0;
+  if (auto flushed = flush(); !flushed) return std::unexpected(flushed.error());
+  auto from = static_cast<off_t>(offset);
+  std::uint64_t copied = 0;
+  while (copied < length) {
+    const ssize_t count = ::copy_file_range(fd, &from, fd_.get(), nullptr,
+                                            static_cast<std::size_t>(length - copied), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && !is_not_possible(errno)) {
+      return std::unexpected(system_error(errno, "cannot write the output"));
+    }
+    if (count <= 0) break;
+    copied += static_cast<std::uint64_t>(count);
+  }
+  size_ += copied;
+  return copied;
+}
+
 Result<void> AtomicFile::flush() {
+  if (direct_) {
+    auto finished = direct_->finish();
+    direct_.reset();
+    return finished;
+  }
   auto written = write_through(buffer_);
   buffer_.clear();
   return written;
 }
 
 Result<void> AtomicFile::commit() {
+  if (reserved_ && *reserved_ != size_) {
+    return fail(ErrorCode::kInvalidArgument, "the output has another size than it was to have");
+  }
   if (auto flushed = flush(); !flushed) return flushed;
   if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
-
+  // Some network file systems tell of a failed write only here.
+  if (::close(fd_.release()) != 0 && errno != EINTR) {
+    return std::unexpected(system_error(errno, "cannot close the output"));
+  }
   if (replace_ == Replace::kYes) {
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
       return std::unexpected(system_error(errno, "cannot move the output to its name"));

@@ -8,8 +8,10 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
+#include "io/direct_writer.hpp"
 #include "io/unique_fd.hpp"
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
@@ -27,14 +29,24 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();
 
-  // Appends. Small writes are collected, large ones go straight to the system.
+  // Says how large the file will be, before anything is written; commit() refuses another size. A
+  // large one gets its space now, where the file system can do that, and is written past the page
+  // cache. Errors: kNoSpace.
+  Result<void> reserve(std::uint64_t bytes);
+  // Appends. Small writes are collected, large ones go straight to the system. An error may be that
+  // of an earlier write; after one, the file must not be committed.
   Result<void> write(ByteSpan bytes);
+  // Appends from a range of another file without its bytes passing through this process. Returns
+  // how many were copied: fewer than `length` where the kernel or the file systems cannot go on,
+  // and none of a large file; read() and write() are for the rest, and tell an end of the source.
+  Result<std::uint64_t> copy_range(int fd, std::uint64_t offset, std::uint64_t length);
   // Bytes written so far.
   std::uint64_t size() const { return size_; }
   // Hands what was written to the system, so that a reader of temporary() sees it.
   Result<void> flush();
   const std::filesystem::path& temporary() const { return temporary_; }
-  // Errors: kExists if another process made `path` meanwhile and it is not to be replaced.
+  // Errors: kExists if another process made `path` meanwhile and it is not to be replaced. If only
+  // the flush of the directory fails, the error says so and the new file is in place.
   Result<void> commit();
 
  private:
@@ -45,7 +57,9 @@ class AtomicFile {
   std::filesystem::path temporary_;  // empty once committed or moved from
   UniqueFd fd_;
   std::vector<std::byte> buffer_;
+  std::optional<DirectWriter> direct_;  // of a large file; behind fd_, which it uses
   std::uint64_t size_ = 0;
+  std::optional<std::uint64_t> reserved_;
   Replace replace_ = Replace::kNo;
 };
 

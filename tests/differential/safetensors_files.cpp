@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tare/safetensors.hpp"
+#include "tare/safetensors_writer.hpp"
 
 namespace {
 
@@ -49,14 +49,21 @@ std::string described(const safetensors::Header& header, ByteSpan data) {
 }
 
 void rewrite(const safetensors::Header& header, ByteSpan data) {
-  std::vector<safetensors::TensorToSave> tensors;
+  std::vector<safetensors::TensorPlan> tensors;
   for (const auto& entry : header.tensors()) {
-    tensors.push_back({std::string(entry.name), view_of(entry, data)});
+    tensors.push_back(
+        {std::string(entry.name), entry.dtype, Shape(entry.shape.begin(), entry.shape.end())});
   }
-  const auto front = safetensors::plan_header(tensors, header.metadata());
-  if (!front) return;
-  std::string out(as_text(*front));
-  for (const auto& tensor : tensors) out += as_text(tensor.view.contiguous_bytes());
+  const auto plan =
+      safetensors::plan_file(std::move(tensors), header.metadata(),
+                             header.has_metadata() ? safetensors::EmptyMetadata::kWrite
+                                                   : safetensors::EmptyMetadata::kLeaveOut);
+  if (!plan) return;
+  std::string out(as_text(plan->header));
+  for (const auto& placed : plan->order) {
+    const safetensors::TensorEntry& entry = header.tensors()[placed.index];
+    out += as_text(data.subspan(entry.begin, entry.byte_count()));
+  }
   const std::uint64_t size = out.size();
   std::fwrite(&size, sizeof size, 1, stdout);
   std::fwrite(out.data(), 1, out.size(), stdout);

@@ -56,6 +56,7 @@ PUBLIC = {
     "model.hpp": "format",
     "safetensors.hpp": "format",
     "safetensors_file.hpp": "format",
+    "safetensors_writer.hpp": "format",
     "torch_save.hpp": "format",
     "scan.hpp": "scan",
     "convert.hpp": "convert",

@@ -4,7 +4,7 @@
 #include <random>
 #include <string_view>
 
-#include "tare/safetensors.hpp"
+#include "tare/safetensors_writer.hpp"
 #include "tare/tensor.hpp"
 
 namespace tare::test {

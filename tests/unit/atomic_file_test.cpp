@@ -1,5 +1,6 @@
 #include "io/atomic_file.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -90,6 +91,69 @@ TEST(AtomicFile, WritesMoreThanItsBuffer) {
   EXPECT_EQ(file->size(), expected.size());
   ASSERT_TRUE(file->commit().has_value());
   EXPECT_TRUE(dir.read("out") == expected);
+}
+
+// Large files are written past the page cache, in blocks of 4 MiB.
+TEST(AtomicFile, WritesLargeFilesInAnyPieces) {
+  const TempDir dir;
+  constexpr std::size_t kSize = (std::size_t{64} << 20) + 4097;
+  std::string expected(kSize, '\0');
+  for (std::size_t i = 0; i < kSize; i += 509) expected[i] = static_cast<char>(i / 509);
+  for (const std::size_t piece : {std::size_t{1'000'003}, std::size_t{4} << 20, kSize}) {
+    auto file = AtomicFile::create(dir / "out", Replace::kYes);
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE(file->reserve(kSize).has_value());
+    for (std::string_view left = expected; !left.empty();) {
+      const auto next = left.substr(0, piece);
+      ASSERT_TRUE(file->write(as_bytes(next)).has_value());
+      left.remove_prefix(next.size());
+    }
+    ASSERT_TRUE(file->flush().has_value());
+    EXPECT_EQ(std::filesystem::file_size(file->temporary()), kSize);
+    ASSERT_TRUE(file->commit().has_value());
+    EXPECT_TRUE(dir.read("out") == expected) << piece;
+  }
+}
+
+TEST(AtomicFile, RefusesAnotherSizeThanReserved) {
+  const TempDir dir;
+  for (const std::uint64_t size : {std::uint64_t{3}, std::uint64_t{5}, std::uint64_t{64} << 20}) {
+    auto file = AtomicFile::create(dir / "out", Replace::kNo);
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE(file->reserve(size).has_value());
+    ASSERT_TRUE(file->write(as_bytes("1234")).has_value());
+    const auto committed = file->commit();
+    ASSERT_FALSE(committed.has_value());
+    EXPECT_EQ(committed.error().code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_THAT(dir.names(), IsEmpty());
+}
+
+TEST(AtomicFile, RefusesMoreThanTheDiskHas) {
+  const TempDir dir;
+  auto file = AtomicFile::create(dir / "out", Replace::kNo);
+  ASSERT_TRUE(file.has_value());
+  // Where no space can be reserved, nothing is refused yet.
+  const auto reserved = file->reserve(std::uint64_t{1} << 60);
+  if (reserved) GTEST_SKIP() << "this file system reserves no space";
+  EXPECT_TRUE(reserved.error().code == ErrorCode::kNoSpace) << reserved.error().sys_errno;
+}
+
+TEST(AtomicFile, CopiesRangesOfAFile) {
+  const TempDir dir;
+  const std::string content = "0123456789";
+  const UniqueFd source(::open(dir.write("source", content).c_str(), O_RDONLY));
+  auto file = AtomicFile::create(dir / "out", Replace::kNo);
+  ASSERT_TRUE(file.has_value());
+  ASSERT_TRUE(file->write(as_bytes("<")).has_value());
+  const auto copied = file->copy_range(source.get(), 2, 5);
+  ASSERT_TRUE(copied.has_value());
+  ASSERT_TRUE(file->write(as_bytes(">")).has_value());
+  const auto past_the_end = file->copy_range(source.get(), 10, 5);
+  ASSERT_TRUE(past_the_end.has_value());
+  EXPECT_EQ(*past_the_end, 0U);
+  ASSERT_TRUE(file->commit().has_value());
+  EXPECT_EQ(dir.read("out"), "<" + content.substr(2, *copied) + ">");
 }
 
 TEST(AtomicFile, WritesAnEmptyFile) {

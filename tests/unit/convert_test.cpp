@@ -260,7 +260,8 @@ TEST(Verify, FindsOtherTensors) {
   const Model source = opened(dir.write("in.pt", test::clean_torch_zip().build()));
   const std::string data = small_storage();
   const auto error = [&](const std::vector<safetensors::TensorToSave>& tensors) {
-    EXPECT_TRUE(safetensors::save(dir / "out", tensors, {}, Overwrite::kYes).has_value());
+    EXPECT_TRUE(
+        safetensors::save(dir / "out", tensors, {}, {.overwrite = Overwrite::kYes}).has_value());
     const auto verified = verify_safetensors(source, dir / "out");
     return verified ? ErrorCode::kIo : verified.error().error.code;
   };

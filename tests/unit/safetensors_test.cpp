@@ -2,26 +2,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <chrono>
 
-#include "io/sha256.hpp"
+#include "support/binary.hpp"
 #include "support/safetensors_builder.hpp"
-#include "support/temp_dir.hpp"
-#include "support/tensors.hpp"
-#include "tare/model.hpp"
 
 namespace tare::safetensors {
 namespace {
 
 using namespace std::string_literals;
-using test::OwnedTensor;
 using test::safetensors_file;
-using test::TempDir;
 using test::tensor_json;
 using test::u64;
-using test::view_of;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
@@ -500,201 +493,6 @@ TEST(Safetensors, StaysInsideAFileWithAnyByteChanged) {
         ASSERT_LE(entry.begin, entry.end);
         ASSERT_LE(header->data_offset() + entry.end, changed.size());
       }
-    }
-  }
-}
-
-// ---- writing
-
-std::string header_of(std::vector<TensorToSave> tensors, const Metadata& metadata = {}) {
-  const auto header = plan_header(tensors, metadata);
-  EXPECT_TRUE(header.has_value()) << header.error().what;
-  return header ? std::string(as_text(*header)) : "";
-}
-
-// The header as text, and how much of it is padding.
-std::string with_padding(std::string_view json, std::size_t spaces) {
-  return u64(json.size() + spaces) + std::string(json) + std::string(spaces, ' ');
-}
-
-TEST(SafetensorsWriter, WritesTheBytesOfTheReference) {
-  const std::string data(24, '\0');
-  EXPECT_EQ(header_of({{"attn.0", view_of(DType::kF32, {1, 2, 3}, data)}}),
-            with_padding(R"({"attn.0":{"dtype":"F32","shape":[1,2,3],"data_offsets":[0,24]}})", 0));
-  EXPECT_EQ(
-      header_of({{"attn0", view_of(DType::kF32, {1, 1, 2, 3}, data)}}),
-      with_padding(R"({"attn0":{"dtype":"F32","shape":[1,1,2,3],"data_offsets":[0,24]}})", 7));
-  EXPECT_EQ(header_of({{"attn.0", view_of(DType::kF4, {1, 2}, "x")}}),
-            with_padding(R"({"attn.0":{"dtype":"F4","shape":[1,2],"data_offsets":[0,1]}})", 4));
-  EXPECT_EQ(header_of({}), with_padding("{}", 6));
-  EXPECT_EQ(header_of({}, {{"framework", "pt"}}).substr(0, 8), u64(40));
-  EXPECT_EQ(header_of({}, {{"framework", "pt"}}).substr(8, 35),
-            R"({"__metadata__":{"framework":"pt"}})");
-}
-
-TEST(SafetensorsWriter, PutsMetadataFirstAndSorted) {
-  EXPECT_EQ(header_of({{"A", view_of(DType::kU8, {0}, "")}}, {{"b", "2"}, {"a", "1"}}).substr(8),
-            R"({"__metadata__":{"a":"1","b":"2"},)"
-            R"("A":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})"
-            "  ");
-}
-
-TEST(SafetensorsWriter, OrdersByTypeAndThenByTheBytesOfTheName) {
-  const std::string data(64, '\0');
-  std::vector<TensorToSave> tensors;
-  for (const std::string_view name : {"a.2", "a.10", "a\"", "Z", ""}) {
-    tensors.push_back({std::string(name), view_of(DType::kU8, {1}, data)});
-  }
-  for (int i = 0; i < kDTypeCount; ++i) {
-    tensors.push_back({"d" + std::string(dtype_name(static_cast<DType>(i))),
-                       view_of(static_cast<DType>(i), {8}, data)});
-  }
-  ASSERT_TRUE(plan_header(tensors, {}).has_value());
-  std::vector<std::string> names;
-  for (const TensorToSave& tensor : tensors) names.push_back(tensor.name);
-  EXPECT_THAT(names, ElementsAre("dU64", "dI64", "dF64", "dC64", "dF32", "dU32", "dI32", "dBF16",
-                                 "dF16", "dU16", "dI16", "dF8_E5M2FNUZ", "dF8_E4M3FNUZ", "dF8_E8M0",
-                                 "dF8_E4M3", "dF8_E5M2", "dI8", "", "Z", "a\"", "a.10", "a.2",
-                                 "dU8", "dF6_E3M2", "dF6_E2M3", "dF4", "dBOOL"));
-}
-
-TEST(SafetensorsWriter, EscapesAsTheReferenceDoes) {
-  const std::string name = "\"\\/\b\f\n\r\t\x01\x1F\x7F\xC2\x80\xE2\x80\xA8\xF0\x9F\x98\x80";
-  const std::string header = header_of({{name, view_of(DType::kU8, {0}, "")}});
-  EXPECT_EQ(header.substr(8, header.find(':') - 8),
-            "{\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7F\xC2\x80\xE2\x80\xA8\xF0\x9F\x98\x80\"");
-  const auto parsed = parse(as_bytes(header));
-  ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(parsed->tensors()[0].name, name);
-}
-
-TEST(SafetensorsWriter, RefusesWhatCouldNotBeReadBack) {
-  const auto error = [](std::vector<TensorToSave> tensors) {
-    const auto header = plan_header(tensors, {});
-    return header ? ErrorCode::kIo : header.error().code;
-  };
-  const TensorView view = view_of(DType::kU8, {1}, "x");
-  EXPECT_EQ(error({{"a", view}, {"a", view}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error({{"__metadata__", view}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error({{"\xFF", view}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error({{"\xED\xA0\x80", view}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error({{"a", view_of(DType::kU8, {2}, "x")}}), ErrorCode::kMalformed);
-  EXPECT_EQ(error({{"a", view_of(DType::kF4, {1}, "x")}}), ErrorCode::kMalformed);
-}
-
-TEST(SafetensorsWriter, RefusesAHeaderAboveTheLimit) {
-  // Each of these characters is six in JSON.
-  std::vector<TensorToSave> none;
-  const auto header = plan_header(none, {{"k", std::string(kMaxHeaderBytes / 6, '\x01')}});
-  ASSERT_FALSE(header.has_value());
-  EXPECT_EQ(header.error().code, ErrorCode::kLimit);
-}
-
-TEST(SafetensorsWriter, RefusesMetadataThatIsNotUtf8) {
-  std::vector<TensorToSave> none;
-  EXPECT_FALSE(plan_header(none, {{"k", "\xFF"}}).has_value());
-  EXPECT_FALSE(plan_header(none, {{"\xC0\x80", "v"}}).has_value());
-}
-
-TEST(SafetensorsWriter, RefusesAShapeThatReadersRefuse) {
-  std::vector<TensorToSave> tensors = {{"t", {DType::kU8, {UINT64_MAX, 2, 0}, {1, 1, 1}, 0, {}}}};
-  EXPECT_FALSE(plan_header(tensors, {}).has_value());
-}
-
-TEST(SafetensorsWriter, SavesAFile) {
-  const TempDir dir;
-  const std::string a = test::memory_of<float>({1, 2, 3, 4, 5, 6});
-  const std::string b = "xyz";
-  std::vector<std::uint64_t> progress;
-  const auto saved = save(
-      dir / "out", {{"b", view_of(DType::kU8, {3}, b)}, {"a", view_of(DType::kF32, {2, 3}, a)}},
-      {{"format", "pt"}}, Overwrite::kNo, [&](std::uint64_t bytes) { progress.push_back(bytes); });
-  ASSERT_TRUE(saved.has_value()) << saved.error().what;
-  const std::string file = dir.read("out");
-  EXPECT_EQ(saved->file_bytes, file.size());
-  EXPECT_TRUE(file.ends_with(a + b));
-  EXPECT_THAT(progress, ElementsAre(24, 27));
-  Sha256 sha;
-  sha.update(as_bytes(file));
-  EXPECT_EQ(saved->sha256, sha.hex_digest());
-  EXPECT_EQ(parse_error(file), kFine);
-  EXPECT_THAT(dir.names(), ElementsAre("out"));
-}
-
-TEST(SafetensorsWriter, SavesStridedTensorsInRowMajorOrder) {
-  const TempDir dir;
-  const std::string data = test::memory_of<float>({1, 2, 3, 4, 5, 6});
-  const TensorView transposed{DType::kF32, {3, 2}, {1, 3}, 0, as_bytes(data)};
-  const TensorView column{DType::kF32, {2}, {3}, 1, as_bytes(data)};
-  ASSERT_TRUE(save(dir / "out", {{"a", transposed}, {"b", column}}, {}).has_value());
-  EXPECT_TRUE(dir.read("out").ends_with(test::memory_of<float>({1, 4, 2, 5, 3, 6, 2, 5})));
-}
-
-TEST(SafetensorsWriter, KeepsAnExistingFileUnlessTold) {
-  const TempDir dir;
-  dir.write("out", "precious");
-  const auto refused = save(dir / "out", {}, {});
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code, ErrorCode::kExists);
-  EXPECT_EQ(dir.read("out"), "precious");
-  EXPECT_TRUE(save(dir / "out", {}, {}, Overwrite::kYes).has_value());
-  EXPECT_EQ(parse_error(dir.read("out")), kFine);
-}
-
-TEST(SafetensorsWriter, LeavesNothingBehindWhenItFails) {
-  const TempDir dir;
-  const std::string data(8, 'x');
-  const TensorView strided{DType::kF4, {8}, {2}, 0, as_bytes(data)};
-  EXPECT_FALSE(save(dir / "out", {{"t", strided}}, {}).has_value());
-  EXPECT_FALSE(save(dir / "out", {{"t", strided}, {"t", strided}}, {}).has_value());
-  EXPECT_THAT(dir.names(), IsEmpty());
-}
-
-// The tensors are views of the file that is replaced.
-TEST(SafetensorsWriter, SavesOverTheFileThatItReads) {
-  const TempDir dir;
-  const std::string data = test::repeat("data", 5000);
-  ASSERT_TRUE(save(dir / "f", {{"t", view_of(DType::kU8, {20'000}, data)}}, {}).has_value());
-  const auto model = open_model(dir / "f");
-  ASSERT_TRUE(model.has_value());
-  ASSERT_TRUE(
-      save(dir / "f", {{"new", model->tensors()[0].view}}, {}, Overwrite::kYes).has_value());
-  EXPECT_TRUE(dir.read("f").ends_with(data));
-  const auto again = open_model(dir / "f");
-  ASSERT_TRUE(again.has_value());
-  EXPECT_EQ(again->tensors()[0].name, "new");
-}
-
-TEST(SafetensorsWriter, SavesTheSameBytesAgain) {
-  const TempDir dir;
-  test::Random random(7);
-  const auto tensors = test::random_tensors(random, 20);
-  auto views = test::to_save(tensors);
-  ASSERT_TRUE(save(dir / "a", views, {{"x", "1"}, {"y", "2"}}).has_value());
-  std::ranges::reverse(views);
-  ASSERT_TRUE(save(dir / "b", views, {{"y", "2"}, {"x", "1"}}).has_value());
-  EXPECT_EQ(dir.read("a"), dir.read("b"));
-}
-
-TEST(SafetensorsWriter, RoundTripsRandomModels) {
-  const TempDir dir;
-  test::Random random(42);
-  for (int round = 0; round < 100; ++round) {
-    const auto tensors = test::random_tensors(random, 8);
-    const Metadata metadata = {{"round", std::to_string(round)}};
-    ASSERT_TRUE(save(dir / "out", test::to_save(tensors), metadata, Overwrite::kYes).has_value());
-    const auto model = open_model(dir / "out");
-    ASSERT_TRUE(model.has_value()) << model.error().what;
-    EXPECT_EQ(model->format(), "safetensors");
-    EXPECT_EQ(model->contents().metadata, metadata);
-    ASSERT_EQ(model->tensors().size(), tensors.size());
-    for (const NamedTensor& read : model->tensors()) {
-      const auto written = std::ranges::find(tensors, read.name, &OwnedTensor::name);
-      ASSERT_NE(written, tensors.end());
-      EXPECT_EQ(read.view.dtype, written->dtype);
-      EXPECT_EQ(read.view.shape, written->shape);
-      ASSERT_TRUE(check_view(read.view).has_value());
-      EXPECT_EQ(as_text(read.view.contiguous_bytes()), written->bytes);
     }
   }
 }

@@ -53,6 +53,7 @@ bench: ## build and run the benchmarks
 	cmake --preset release -DTARE_BUILD_BENCH=ON
 	cmake --build --preset release --parallel $(JOBS)
 	python3 -B bench/pickle_bench.py $(RELEASE)
+	python3 -B bench/header_bench.py $(RELEASE)
 	python3 -B bench/safetensors_bench.py $(RELEASE)
 
 debug: ## a build to debug, build/debug/tare

@@ -4,10 +4,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <string>
 #include <vector>
 
+#include "memory.hpp"
 #include "tare/input.hpp"
 #include "tare/pickle.hpp"
 
@@ -35,16 +34,6 @@ Timing time_all(const std::vector<tare::Input>& inputs, int runs, std::uint64_t&
   return {seconds[seconds.size() / 2], seconds.front()};
 }
 
-// The peak of this program's memory in KiB. Not ru_maxrss: that starts at what the parent had.
-long peak_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    long kib = 0;
-    if (word == "VmHWM:" && status >> kib) return kib;
-  }
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -67,5 +56,5 @@ int main(int argc, char** argv) {
       "{\"seconds\": %.9f, \"best\": %.9f, \"opcodes\": %lu, \"bytes\": %lu, "
       "\"peak_kib\": %ld}\n",
       timing.median, timing.best, static_cast<unsigned long>(opcodes),
-      static_cast<unsigned long>(bytes), peak_kib());
+      static_cast<unsigned long>(bytes), tare::bench::peak_kib());
 }

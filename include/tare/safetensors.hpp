@@ -79,7 +79,7 @@ class Header {
 Result<Header> parse(ByteSpan file, Rules rules = Rules::kStrict);
 
 // The same when only the header is at hand: the first bytes of a file of `file_bytes` bytes.
-// `front` has front_bytes() bytes, or the whole file if that is shorter.
+// `front` has at least front_bytes() bytes, or the whole file if that is shorter.
 Result<Header> parse_front(ByteSpan front, std::uint64_t file_bytes, Rules rules);
 
 // The bytes in front of the data section, from the first 8 of a file. Errors: kLimit.

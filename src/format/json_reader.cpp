@@ -80,8 +80,11 @@ bool JsonReader::read_escape(std::string& out) {
   }
   if (code_point >= 0xD800 && code_point <= 0xDFFF) {
     std::uint32_t low = 0;
-    const bool pair = code_point < 0xDC00 && end_ - next_ >= 2 && next_[0] == '\\' &&
-                      next_[1] == 'u' && (next_ += 2, read_hex4(low));
+    bool pair = code_point < 0xDC00 && end_ - next_ >= 2 && next_[0] == '\\' && next_[1] == 'u';
+    if (pair) {
+      next_ += 2;
+      pair = read_hex4(low);
+    }
     if (!pair || low < 0xDC00 || low > 0xDFFF) {
       return fail_here(ErrorCode::kMalformed, "invalid JSON: a lone surrogate");
     }

@@ -59,9 +59,11 @@ class JsonReader {
   }
   // Takes `c` if it is that one. Not finding it is no error.
   bool consume(char c) {
-    if (next_ != end_ && *next_ == c) [[likely]]
-      return ++next_, true;
-    return peek() == c && next_ != end_ && (++next_, true);
+    // Most of the time there is no white space.
+    const bool here = next_ != end_ && *next_ == c;
+    if (!here && (peek() != c || next_ == end_)) return false;
+    ++next_;
+    return true;
   }
   bool expect(char c, const char* what) {
     return consume(c) || fail_here(ErrorCode::kMalformed, what);

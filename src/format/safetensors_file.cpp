@@ -80,7 +80,8 @@ struct File::State {
   std::filesystem::path path;
   Access access = Access::kMap;
   std::optional<Input> mapping;
-  std::vector<std::byte> front;  // a copy, so that what was validated is what is used
+  // A copy, so that what was validated is what is used.
+  detail::PodVector<std::byte> front;
   std::optional<Header> header;
 
   ByteSpan data() const { return mapping->bytes().subspan(header->data_offset()); }
@@ -101,15 +102,17 @@ Result<File> File::open(const std::filesystem::path& path, const OpenOptions& op
   // Of something else, enough to say what it is.
   constexpr std::uint64_t kLook = 512;
   auto& front = state->front;
-  front.resize(std::min(size, kLook));
-  if (auto got = state->file.read_at(0, front); !got) return std::unexpected(got.error());
-  const auto length = Cursor(front).read<std::uint64_t>();
+  const auto read_front = [&](std::uint64_t count) {
+    const std::uint64_t have = front.size();
+    return state->file.read_at(have, {front.extend(count - have), count - have});
+  };
+  if (auto got = read_front(std::min(size, kLook)); !got) return std::unexpected(got.error());
+  const auto length = Cursor({front.data(), front.size()}).read<std::uint64_t>();
   const auto wanted = length ? front_bytes(*length) : Result<std::uint64_t>(0);
-  if (wanted && *wanted > 0 && *wanted <= size) {
-    front.resize(*wanted);
-    if (auto got = state->file.read_at(0, front); !got) return std::unexpected(got.error());
+  if (wanted && *wanted <= size && *wanted > front.size()) {
+    if (auto got = read_front(*wanted); !got) return std::unexpected(got.error());
   }
-  auto header = parse_front(front, size, options.rules);
+  auto header = parse_front({front.data(), front.size()}, size, options.rules);
   if (!header) return std::unexpected(header.error());
   state->header = std::move(*header);
   if (options.access == Access::kMap) {

@@ -6,7 +6,8 @@
 namespace {
 
 constexpr const char* kFooter =
-    R"(Exit codes: 0 safe or done, 1 findings, 2 error or unreadable, 3 nothing to scan, 4 usage.
+    R"(Exit codes: 0 safe, valid, equal or done, 1 findings or differences,
+2 error or unreadable, 3 nothing to scan, 4 usage.
 
 Examples:
   tare scan model.pt

@@ -191,7 +191,8 @@ TEST(TorchZip, TakesAStorageThatIsLargerThanClaimed) {
 }
 
 TEST(TorchZip, ListsImports) {
-  const auto contents = contents_of(test::clean_torch_zip().build());
+  const std::string archive = test::clean_torch_zip().build();
+  const auto contents = contents_of(archive);
   ASSERT_TRUE(contents.has_value());
   EXPECT_THAT(contents->imports, ElementsAre("collections.OrderedDict", "torch.FloatStorage",
                                              "torch._utils._rebuild_tensor_v2"));
@@ -207,7 +208,8 @@ TEST(TorchZip, ReadsAStateDict) {
   out.boolean(true).global("collections", "OrderedDict").op(Op::kEmptyTuple).op(Op::kReduce);
   out.op(Op::kTuple).op(Op::kReduce).op(Op::kSetItems);
   out.op(Op::kEmptyDict).text("_metadata").op(Op::kEmptyDict).op(Op::kSetItem).op(Op::kBuild);
-  const auto contents = contents_of(torch_zip(test::take(out), {{"0", small_storage()}}).build());
+  const std::string archive = torch_zip(test::take(out), {{"0", small_storage()}}).build();
+  const auto contents = contents_of(archive);
   ASSERT_TRUE(contents.has_value());
   EXPECT_THAT(contents->problems, IsEmpty());
   ASSERT_EQ(contents->tensors.size(), 1U);
@@ -234,8 +236,8 @@ TEST(TorchZip, ReadsADeflatedPickle) {
   data.name = "m/data.pkl";
   data.content = dict_pickle({{"w", small_tensor()}});
   data.method = 8;
-  const auto contents =
-      contents_of(test::ZipBuilder().add(data).add("m/data/0", small_storage()).build());
+  const std::string archive = test::ZipBuilder().add(data).add("m/data/0", small_storage()).build();
+  const auto contents = contents_of(archive);
   ASSERT_TRUE(contents.has_value()) << contents.error().what;
   EXPECT_EQ(contents->tensors.size(), 1U);
 }

@@ -42,6 +42,9 @@ struct ModelContents {
   std::map<std::string, std::string> metadata;  // texts that the format keeps beside the tensors
   std::vector<std::string> imports;             // "module.name" of a pickle's imports, sorted, once
   std::vector<Problem> problems;
+
+  // Of all tensors, packed.
+  std::uint64_t tensor_bytes() const;
 };
 
 // One of the files that a model is made of.
@@ -66,8 +69,7 @@ class Model {
   std::string_view format() const { return format_; }
   const ModelContents& contents() const { return contents_; }
   const std::vector<NamedTensor>& tensors() const { return contents_.tensors; }
-  // Of all tensors, packed.
-  std::uint64_t tensor_bytes() const;
+  std::uint64_t tensor_bytes() const { return contents_.tensor_bytes(); }
   // The index first, if there is one; then the shards, by name.
   const std::vector<ModelFile>& files() const { return files_; }
   // The first file: the only one, or the index.

@@ -490,6 +490,14 @@ Result<std::vector<std::byte>> Reader::inflate(const Entry& entry) const {
   return out;
 }
 
+Result<ByteSpan> Reader::content(const Entry& entry, std::vector<std::byte>& inflated) const {
+  if (entry.method == kStored) return stored_bytes(entry);
+  auto bytes = inflate(entry);
+  if (!bytes) return std::unexpected(bytes.error());
+  inflated = std::move(*bytes);
+  return inflated;
+}
+
 bool Reader::crc_matches(const Entry& entry, ByteSpan content) {
   const uLong crc = ::crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
   return crc == entry.crc32;

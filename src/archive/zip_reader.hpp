@@ -93,6 +93,9 @@ class Reader {
   // Decompressed bytes. Errors: kUnsupported (method), kLimit (declared size or ratio), kMalformed
   // (damaged stream), kMismatch (the stream is longer or shorter than declared).
   Result<std::vector<std::byte>> inflate(const Entry& entry) const;
+  // The content of an entry: in place if it is stored, else decompressed into `inflated`. Errors:
+  // those of stored_bytes() and inflate().
+  Result<ByteSpan> content(const Entry& entry, std::vector<std::byte>& inflated) const;
   // True if the CRC-32 in the directory is that of `content`.
   static bool crc_matches(const Entry& entry, ByteSpan content);
 

@@ -203,13 +203,11 @@ constexpr Conflict kConflicts[] = {
     {"--output", {"--list"}},
     {"--first", {"--last"}},
 };
-constexpr std::pair<const char*, const char*> kNeeds[] = {{"--args", "--call"},
-                                                          {"--first", "--inject"},
-                                                          {"--last", "--inject"},
-                                                          {"--keep-result", "--inject"}};
+constexpr std::pair<const char*, const char*> kNeeds[] = {
+    {"--first", "--inject"}, {"--last", "--inject"}, {"--keep-result", "--inject"}};
 
 // What is wrong with the options together. CLI11 could tell, but would fill the help with it.
-std::string fault_of(const CLI::App& command) {
+std::string fault_of(const CLI::App& command, const CraftArguments& arguments) {
   for (const auto& [one, others] : kConflicts) {
     for (const char* const other : others) {
       if (other != nullptr && command.count(one) > 0 && command.count(other) > 0) {
@@ -222,7 +220,8 @@ std::string fault_of(const CLI::App& command) {
       return fmt::format("{} needs {}", one, other);
     }
   }
-  if (command.count("--output") == 0 && command.count("--list") == 0) {
+  if (!arguments.values.empty() && arguments.callable.empty()) return "--args needs --call";
+  if (arguments.output.empty() && !arguments.list) {
     return "-o is required: the file to write, - for stdout";
   }
   return "";
@@ -230,11 +229,6 @@ std::string fault_of(const CLI::App& command) {
 
 int run_craft(const CraftArguments& arguments) {
   if (arguments.list) return list();
-  if (arguments.output.empty())
-    return fail_usage("-o is required: the file to write, - for stdout");
-  if (!arguments.values.empty() && arguments.callable.empty()) {
-    return fail_usage("--args are those of --call");
-  }
   if (!arguments.recipe.empty()) return craft_recipe(arguments);
   const auto call = call_of(arguments);
   if (!call) return fail_with("craft", call.error());
@@ -312,7 +306,7 @@ void add_craft(CLI::App& app, int& exit_code) {
       "  tare craft --recipe 08_memo_pop_none --bare -o recipe.pkl\n"
       "  tare craft --list");
   command->callback([command, arguments, &exit_code] {
-    const std::string fault = fault_of(*command);
+    const std::string fault = fault_of(*command, *arguments);
     exit_code = fault.empty() ? run_craft(*arguments) : fail_usage(fault);
   });
 }

@@ -1,7 +1,6 @@
 // tare decompile: a pickle as Python source.
-#include "cli/cli.hpp"
 #include "cli/highlight.hpp"
-#include "format/entry.hpp"
+#include "cli/pickle_verb.hpp"
 #include "tare/pickle_decompile.hpp"
 
 namespace tare::cli {
@@ -18,27 +17,15 @@ bool wants_colour(const std::string& colour) {
   return colour == "always";
 }
 
-int run_decompile(const DecompileArguments& arguments) {
-  const auto entry = format::open_pickle_entry(arguments.path);
-  if (!entry) {
-    print_error(arguments.path, entry.error());
-    return kError;
-  }
+pickle::DecompileResult decompile(ByteSpan stream, const DecompileArguments& arguments) {
   const pickle::DecompileOptions options{.offsets = arguments.offsets};
-  pickle::DecompileResult result;
-  if (wants_colour(arguments.colour)) {
-    Highlighter highlighter;
-    result = pickle::decompile(entry->bytes, options, [&highlighter](std::string_view source) {
-      return print(highlighter.add(source));
-    });
-    if (!result.cancelled) result.cancelled = !print(highlighter.finish());
-  } else {
-    result = pickle::decompile(entry->bytes, options, print);
-  }
-  if (result.cancelled) return kError;
-  if (!result.broken) return kOk;
-  print_error(entry->name, *result.broken);
-  return kError;
+  if (!wants_colour(arguments.colour)) return pickle::decompile(stream, options, print);
+  Highlighter highlighter;
+  auto result = pickle::decompile(stream, options, [&highlighter](std::string_view source) {
+    return print(highlighter.add(source));
+  });
+  if (!result.cancelled) result.cancelled = !print(highlighter.finish());
+  return result;
 }
 
 }  // namespace
@@ -59,7 +46,10 @@ void add_decompile(CLI::App& app, int& exit_code) {
       "`result`. Exit codes: 0 all pickles end with STOP, 2 a broken pickle or an error.\n\n"
       "Examples:\n  tare decompile list.pkl\n  tare decompile --offsets model.pt\n"
       "  tare decompile 'model.pt!data.pkl' > data.py");
-  command->callback([arguments, &exit_code] { exit_code = run_decompile(*arguments); });
+  command->callback([arguments, &exit_code] {
+    exit_code = run_pickle_verb(
+        arguments->path, [&arguments](ByteSpan stream) { return decompile(stream, *arguments); });
+  });
 }
 
 }  // namespace tare::cli

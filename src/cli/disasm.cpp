@@ -1,26 +1,8 @@
 // tare disasm: the opcodes of a pickle as text.
-#include "cli/cli.hpp"
-#include "format/entry.hpp"
+#include "cli/pickle_verb.hpp"
 #include "tare/pickle_disasm.hpp"
 
 namespace tare::cli {
-namespace {
-
-int run_disasm(const std::string& path, const pickle::DisasmOptions& options) {
-  const auto entry = format::open_pickle_entry(path);
-  if (!entry) {
-    print_error(path, entry.error());
-    return kError;
-  }
-  const auto result = pickle::disassemble(entry->bytes, options, print);
-  if (result.cancelled) return kError;
-  if (!result.broken) return kOk;
-  print_error(entry->name, *result.broken);
-  return kError;
-}
-
-}  // namespace
-
 void add_disasm(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("disasm", "list the opcodes of a pickle, like pickletools");
   struct Arguments {
@@ -37,7 +19,9 @@ void add_disasm(CLI::App& app, int& exit_code) {
       "Examples:\n  tare disasm list.pkl\n  tare disasm -a model.pt\n"
       "  tare disasm 'model.pt!data.pkl'");
   command->callback([arguments, &exit_code] {
-    exit_code = run_disasm(arguments->path, {.notes = arguments->annotate});
+    exit_code = run_pickle_verb(arguments->path, [&arguments](ByteSpan stream) {
+      return pickle::disassemble(stream, {.notes = arguments->annotate}, print);
+    });
   });
 }
 

@@ -53,9 +53,9 @@ std::expected<ConvertSummary, ConvertFailure> convert_to_safetensors(
       return failure(checked.error(), tensor.name);
     }
     tensors.push_back({tensor.name, tensor.view});
-    summary.tensor_bytes += tensor.view.byte_count();
   }
   summary.tensors = tensors.size();
+  summary.tensor_bytes = model.tensor_bytes();
   summary.shared = count_shared(model);
   // Verified before it gets its name: what is not equal to its source never appears.
   std::optional<ConvertFailure> difference;

@@ -103,14 +103,10 @@ Bytes joblib_zlib(Marker marker) {
 
 // ---- torch before the zip format
 
-constexpr std::array<std::byte, 10> kMagic = {
-    std::byte{0x6c}, std::byte{0xfc}, std::byte{0x9c}, std::byte{0x46}, std::byte{0xf9},
-    std::byte{0x20}, std::byte{0x6a}, std::byte{0xa8}, std::byte{0x50}, std::byte{0x19}};
-
 // Five pickles: magic number, protocol version, system, the object, the keys of its storages.
 Bytes legacy_stacked(Marker marker) {
   Writer out;
-  out.proto(2).long1(kMagic).op(kStop);
+  out.proto(2).long1(as_bytes(kTorchMagic)).op(kStop);
   out.proto(2).integer(1001).op(kStop);
   Writer system;
   system.proto(2).op(kEmptyDict).put();

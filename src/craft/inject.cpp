@@ -124,40 +124,26 @@ Result<Model> open_archive(ByteSpan file) {
   return Model{std::move(*archive), *data, folder};
 }
 
-Result<void> copy_entry(const zip::Reader& archive, const zip::Entry& entry, zip::Writer& out) {
-  if (entry.method == zip::kStored) {
-    const auto content = archive.stored_bytes(entry);
-    return content ? out.add(entry.name, *content) : std::unexpected(content.error());
-  }
-  const auto content = archive.inflate(entry);
-  return content ? out.add(entry.name, *content) : std::unexpected(content.error());
-}
-
-Result<Bytes> content_of(const zip::Reader& archive, const zip::Entry& entry) {
-  if (entry.method != zip::kStored) return archive.inflate(entry);
-  const auto content = archive.stored_bytes(entry);
-  if (!content) return std::unexpected(content.error());
-  return Bytes(content->begin(), content->end());
-}
-
 Result<void> inject_archive(ByteSpan file, const Call& call, const InjectOptions& options,
                             const Sink& write) {
   const auto model = open_archive(file);
   if (!model) return std::unexpected(model.error());
   const auto& entries = model->archive.entries();
-  const auto stream = content_of(model->archive, entries[model->data]);
+  Bytes inflated;
+  const auto stream = model->archive.content(entries[model->data], inflated);
   if (!stream) return std::unexpected(stream.error());
   const auto places = find_places(*stream);
   if (!places) return std::unexpected(places.error());
   auto injected = inject_stream(*stream, *places, call, options);
   if (!injected) return std::unexpected(injected.error());
-  append(*injected, ByteSpan(*stream).subspan(places->end));
+  append(*injected, stream->subspan(places->end));
 
   zip::Writer out(write);
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    auto copied = i == model->data ? out.add(entries[i].name, *injected)
-                                   : copy_entry(model->archive, entries[i], out);
-    if (!copied) return copied;
+    const auto content = i == model->data ? Result<ByteSpan>(*injected)
+                                          : model->archive.content(entries[i], inflated);
+    if (!content) return std::unexpected(content.error());
+    if (auto added = out.add(entries[i].name, *content); !added) return added;
   }
   if (options.marker == Marker::kYes) {
     auto added = out.add(model->folder + std::string(kMarkerEntry), as_bytes(kMarker));
@@ -168,14 +154,12 @@ Result<void> inject_archive(ByteSpan file, const Call& call, const InjectOptions
 
 // ---- pickles, alone or stacked
 
-// The number that the first of torch's five stacked pickles holds: 0x1950a86a20f9469cfc6c.
-constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr std::size_t kObject = 3;  // the fourth is the object
 
 bool is_legacy_torch(ByteSpan file) {
   const auto run = pickle::run(file);
   return run.end == pickle::End::kStop && run.graph.kind(run.result) == pickle::Kind::kBigInt &&
-         run.graph.text(run.result) == kMagic;
+         run.graph.text(run.result) == kTorchMagic;
 }
 
 Result<void> inject_pickle(ByteSpan file, const Call& call, const InjectOptions& options,

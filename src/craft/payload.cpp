@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "io/utf8.hpp"
+
 namespace tare::craft {
 namespace {
 
@@ -13,18 +15,6 @@ using pickle::Writer;
 constexpr std::uint8_t kExt1Code = 0xF0;
 constexpr std::uint16_t kExt2Code = 0xF0F0;
 constexpr std::int32_t kExt4Code = 0x70F0F0F0;
-
-// The code point that begins at `at` in UTF-8 that is valid; moves behind it.
-std::uint32_t next_code_point(std::string_view utf8, std::size_t& at) {
-  const auto lead = static_cast<unsigned char>(utf8[at++]);
-  if (lead < 0x80) return lead;
-  const unsigned more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-  std::uint32_t point = lead & (0x3FU >> more);
-  for (unsigned i = 0; i < more && at < utf8.size(); ++i) {
-    point = point << 6 | (static_cast<unsigned char>(utf8[at++]) & 0x3FU);
-  }
-  return point;
-}
 
 // raw-unicode-escape, with everything escaped that is not printable ASCII.
 std::string raw_unicode_escape(std::string_view utf8) {

@@ -131,9 +131,7 @@ void Checker::check_other(const std::string& file, ByteSpan bytes, const format:
         problem.error.code == ErrorCode::kUnsupported);
   }
   report_.tensors += contents->tensors.size();
-  for (const NamedTensor& tensor : contents->tensors) {
-    report_.tensor_bytes += tensor.view.byte_count();
-  }
+  report_.tensor_bytes += contents->tensor_bytes();
 }
 
 void Checker::note_format(const format::Format& format, const char* scope) {

@@ -1,8 +1,8 @@
 #include "tare/digest.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
+#include <optional>
 
 #include "io/parallel.hpp"
 #include "io/sha256.hpp"
@@ -11,7 +11,6 @@
 namespace tare {
 namespace {
 
-constexpr unsigned kMaxThreads = 16;
 // Hashed at a time, between two words of progress.
 constexpr std::uint64_t kPiece = std::uint64_t{4} << 20;
 
@@ -30,45 +29,37 @@ class Hasher {
 
   // False if a tensor cannot be walked: see failure().
   bool run();
-  const Failure& failure() const { return failure_; }
+  const Failure& failure() const { return *failure_; }
 
  private:
-  void work();
+  bool work(const Task& task);
   Result<std::string> hash(const Task& task);
   void add(Sha256& sha256, ByteSpan bytes);
   void tell(std::uint64_t bytes);
 
   std::vector<Task> tasks_;
   const DigestOptions* options_;
-  std::atomic<std::size_t> next_ = 0;
-  std::atomic<bool> failed_ = false;
   std::mutex mutex_;  // of what follows
   std::uint64_t done_ = 0;
-  Failure failure_{Error{}};
+  std::optional<Failure> failure_;  // the first
 };
 
 bool Hasher::run() {
   // The largest first: no thread is left alone with it at the end.
   std::ranges::stable_sort(tasks_, std::greater{}, &Task::bytes);
-  run_in_threads(thread_count(options_->threads, tasks_.size(), kMaxThreads),
-                 [this](std::size_t) { work(); });
-  return !failed_;
+  return share_tasks(thread_count(options_->threads, tasks_.size()), tasks_.size(),
+                     [this](std::size_t, std::size_t number) { return work(tasks_[number]); });
 }
 
-void Hasher::work() {
-  while (!failed_) {
-    const std::size_t number = next_++;
-    if (number >= tasks_.size()) return;
-    const Task& task = tasks_[number];
-    auto digest = hash(task);
-    if (digest) {
-      *task.digest = std::move(*digest);
-      continue;
-    }
-    const std::scoped_lock lock(mutex_);
-    if (!failed_) failure_ = Failure(digest.error(), task.tensor->name);
-    failed_ = true;
+bool Hasher::work(const Task& task) {
+  auto digest = hash(task);
+  if (digest) {
+    *task.digest = std::move(*digest);
+    return true;
   }
+  const std::scoped_lock lock(mutex_);
+  if (!failure_) failure_ = Failure(digest.error(), task.tensor->name);
+  return false;
 }
 
 Result<std::string> Hasher::hash(const Task& task) {
@@ -131,9 +122,7 @@ std::uint64_t digest_work(const Model& model, const DigestOptions& options) {
   if (options.files) {
     for (const ModelFile& file : model.files()) bytes += file.input.size();
   }
-  if (options.tensors) {
-    for (const NamedTensor& tensor : model.tensors()) bytes += tensor.view.byte_count();
-  }
+  if (options.tensors) bytes += model.tensor_bytes();
   return bytes;
 }
 

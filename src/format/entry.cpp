@@ -68,16 +68,9 @@ Result<OpenedEntry> open_pickle_entry(std::string_view text) {
   const auto entry = spec.entry.empty() ? find_default(*archive) : find(*archive, spec.entry);
   if (!entry) return std::unexpected(entry.error());
   opened.name += "!" + (*entry)->name;
-  if ((*entry)->method == zip::kStored) {
-    const auto stored = archive->stored_bytes(**entry);
-    if (!stored) return std::unexpected(stored.error());
-    opened.bytes = *stored;
-  } else {
-    auto inflated = archive->inflate(**entry);
-    if (!inflated) return std::unexpected(inflated.error());
-    opened.inflated = std::move(*inflated);
-    opened.bytes = opened.inflated;
-  }
+  const auto content = archive->content(**entry, opened.inflated);
+  if (!content) return std::unexpected(content.error());
+  opened.bytes = *content;
   return opened;
 }
 

@@ -147,14 +147,12 @@ bool JsonReader::skip_number() {
   if (!valid) return fail_here(ErrorCode::kMalformed, "invalid JSON: a broken number");
   // Without an exponent it takes more than 300 digits.
   constexpr std::ptrdiff_t kSurelyFits = 300;
-  const bool has_exponent =
-      std::find_if(start, next_, [](char c) { return (c | 0x20) == 'e'; }) != next_;
-  if (!has_exponent && next_ - start < kSurelyFits) return true;
+  const char* const exponent = std::find_if(start, next_, [](char c) { return (c | 0x20) == 'e'; });
+  if (exponent == next_ && next_ - start < kSurelyFits) return true;
   double value = 0;
   const auto [end, problem] = std::from_chars(start, next_, value);
   if (problem != std::errc::result_out_of_range) return true;
   // Too large or too small? That is decided by where its first digit stands.
-  const char* const exponent = std::find_if(start, next_, [](char c) { return (c | 0x20) == 'e'; });
   const char* const point = std::find(start, exponent, '.');
   const char* const digit =
       std::find_if(start, exponent, [](char c) { return c >= '1' && c <= '9'; });

@@ -18,9 +18,9 @@ std::expected<Model, Failure> open_input(Input input) {
 
 }  // namespace
 
-std::uint64_t Model::tensor_bytes() const {
+std::uint64_t ModelContents::tensor_bytes() const {
   std::uint64_t bytes = 0;
-  for (const NamedTensor& tensor : contents_.tensors) bytes += tensor.view.byte_count();
+  for (const NamedTensor& tensor : tensors) bytes += tensor.view.byte_count();
   return bytes;
 }
 

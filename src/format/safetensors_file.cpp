@@ -1,7 +1,6 @@
 #include "tare/safetensors_file.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -19,7 +18,6 @@ constexpr std::uint64_t kWindow = std::uint64_t{1} << 20;
 // What one thread reads at a time when there are several, and the alignment that O_DIRECT needs.
 constexpr std::uint64_t kPiece = std::uint64_t{8} << 20;
 constexpr std::uint64_t kAlignment = 4096;
-constexpr std::size_t kMaxThreads = 16;
 
 struct FreeDeleter {
   void operator()(std::byte* block) const { std::free(block); }
@@ -57,15 +55,8 @@ Result<void> read_direct(const RegularFile& file, const Piece& piece, std::byte*
   const std::uint64_t aligned_end = (end + kAlignment - 1) / kAlignment * kAlignment;
   // The last block of the file is shorter than asked for.
   const std::uint64_t readable = std::min(aligned_end, file.size()) - start;
-  std::uint64_t done = 0;
-  while (done < readable) {
-    const ssize_t got = ::pread(file.fd(), block + done, aligned_end - start - done,
-                                static_cast<off_t>(start + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
-    if (got == 0) return fail(ErrorCode::kTruncated, "the file became shorter", start + done);
-    done += static_cast<std::uint64_t>(got);
-  }
+  const std::span<std::byte> whole(block, aligned_end - start);
+  if (auto got = file.read_at(start, whole, readable); !got) return got;
   std::memcpy(piece.out.data(), block + (piece.offset - start), piece.out.size());
   return {};
 }
@@ -204,23 +195,16 @@ Result<void> File::read_all(std::span<const Request> requests, const ReadOptions
     if (auto opened = state_->file.open_direct(state_->path)) direct = std::move(*opened);
   }
   const std::vector<Piece> pieces = cut(requests, header().data_offset());
-  std::atomic<std::size_t> next{0};
-  std::atomic<bool> failed{false};
-  std::vector<Result<void>> results;
-
-  const auto work = [&](Result<void>& result) {
-    const AlignedBlock block = direct ? aligned_block(kPiece + 2 * kAlignment) : AlignedBlock();
-    while (!failed) {
-      const std::size_t i = next.fetch_add(1);
-      if (i >= pieces.size()) return;
-      const bool past_cache = direct && block;
-      result = past_cache ? read_direct(*direct, pieces[i], block.get())
-                          : state_->file.read_at(pieces[i].offset, pieces[i].out);
-      if (!result) failed = true;
-    }
-  };
-  results.resize(thread_count(options.threads, pieces.size(), kMaxThreads));
-  run_in_threads(results.size(), [&](std::size_t i) { work(results[i]); });
+  const std::size_t threads = thread_count(options.threads, pieces.size());
+  std::vector<Result<void>> results(threads);
+  std::vector<AlignedBlock> blocks(threads);
+  share_tasks(threads, pieces.size(), [&](std::size_t thread, std::size_t task) {
+    AlignedBlock& block = blocks[thread];
+    if (direct && !block) block = aligned_block(kPiece + 2 * kAlignment);
+    results[thread] = block ? read_direct(*direct, pieces[task], block.get())
+                            : state_->file.read_at(pieces[task].offset, pieces[task].out);
+    return results[thread].has_value();
+  });
   for (const auto& result : results) {
     if (!result) return result;
   }

@@ -132,19 +132,10 @@ Result<TorchArchive> TorchArchive::open(ByteSpan bytes) {
   }
   if (auto order = torch.check_byte_order(); !order) return std::unexpected(order.error());
 
-  ByteSpan stream;
-  if (data->method == zip::kStored) {
-    const auto stored = torch.archive_.stored_bytes(*data);
-    if (!stored) return std::unexpected(stored.error());
-    stream = *stored;
-  } else {
-    auto inflated = torch.archive_.inflate(*data);
-    if (!inflated) return std::unexpected(inflated.error());
-    torch.inflated_ = std::move(*inflated);
-    stream = torch.inflated_;
-  }
-  if (stream.size() > kMaxPickleBytes) return fail(ErrorCode::kLimit, "data.pkl is too large");
-  torch.run_ = pickle::run(stream);
+  const auto stream = torch.archive_.content(*data, torch.inflated_);
+  if (!stream) return std::unexpected(stream.error());
+  if (stream->size() > kMaxPickleBytes) return fail(ErrorCode::kLimit, "data.pkl is too large");
+  torch.run_ = pickle::run(*stream);
   if (torch.run_.end != pickle::End::kStop) {
     Error error = torch.run_.error;
     if (error.has_offset()) error.offset += data->data_offset;

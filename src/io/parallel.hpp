@@ -1,4 +1,4 @@
-// The same work in several threads at once.
+// Tasks shared by several threads.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,16 @@
 
 namespace tare {
 
-// Calls `work` with 0 in this thread and with 1 to `count` - 1 in others, and returns when all
-// have returned. Where the system gives fewer threads, not every number comes: the work must be
-// shared by something else than the number. `work` must not throw.
-void run_in_threads(std::size_t count, const std::function<void(std::size_t)>& work);
-
 // How many threads to use for `tasks` tasks: `wanted`, or as many as there are processors if that
-// is 0, and never more than `most`. At least 1.
-std::size_t thread_count(std::size_t wanted, std::size_t tasks, std::size_t most);
+// is 0; never more than 16 or than there are tasks, and at least 1.
+std::size_t thread_count(std::size_t wanted, std::size_t tasks);
+
+// Does one task; false ends all: what others have begun they finish, and nothing more begins.
+// `thread` is below the number of threads, one of a kind at a time. Must not throw.
+using Work = std::function<bool(std::size_t thread, std::size_t task)>;
+
+// Does the tasks from 0 to `tasks` - 1, each once, in this thread and in others; fewer than
+// `threads` if the system gives no more. False if one of them returned false.
+bool share_tasks(std::size_t threads, std::size_t tasks, const Work& work);
 
 }  // namespace tare

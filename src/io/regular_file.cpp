@@ -42,14 +42,15 @@ Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) 
   return file;
 }
 
-Result<void> RegularFile::read_at(std::uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const ssize_t got = ::pread(fd(), out.data(), out.size(), static_cast<off_t>(offset));
+Result<void> RegularFile::read_at(std::uint64_t offset, std::span<std::byte> out,
+                                  std::uint64_t enough) const {
+  for (std::uint64_t done = 0; done < enough;) {
+    const auto rest = out.subspan(done);
+    const ssize_t got = ::pread(fd(), rest.data(), rest.size(), static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
-    if (got == 0) return fail(ErrorCode::kTruncated, "the file became shorter", offset);
-    offset += static_cast<std::uint64_t>(got);
-    out = out.subspan(static_cast<std::size_t>(got));
+    if (got == 0) return fail(ErrorCode::kTruncated, "the file became shorter", offset + done);
+    done += static_cast<std::uint64_t>(got);
   }
   return {};
 }

@@ -22,7 +22,11 @@ class RegularFile {
   // When it was opened, in bytes.
   std::uint64_t size() const { return size_; }
   // Fills `out` from `offset` on. Errors: kTruncated if the file ends before, kIo.
-  Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) const;
+  Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) const {
+    return read_at(offset, out, out.size());
+  }
+  // The same, content with the first `enough` bytes of `out`.
+  Result<void> read_at(std::uint64_t offset, std::span<std::byte> out, std::uint64_t enough) const;
 
  private:
   RegularFile() = default;

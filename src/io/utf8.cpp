@@ -75,4 +75,23 @@ void append_utf8(std::string& out, std::uint32_t code_point) {
   }
 }
 
+std::uint32_t next_code_point(std::string_view text, std::size_t& i) {
+  const auto at = [&](std::size_t k) {
+    return k < text.size() ? static_cast<unsigned char>(text[k]) : 0U;
+  };
+  const std::uint32_t lead = at(i);
+  const auto tail = [&](std::size_t k) { return at(i + k) & 0x3FU; };
+  if (lead < 0x80) return ++i, lead;
+  if (lead < 0xE0) {
+    const std::uint32_t value = (lead & 0x1F) << 6 | tail(1);
+    return i += 2, value;
+  }
+  if (lead < 0xF0) {
+    const std::uint32_t value = (lead & 0x0F) << 12 | tail(1) << 6 | tail(2);
+    return i += 3, value;
+  }
+  const std::uint32_t value = (lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3);
+  return i += 4, value;
+}
+
 }  // namespace tare

@@ -1,4 +1,4 @@
-// UTF-8: validation and encoding.
+// UTF-8: validation, encoding and decoding.
 #pragma once
 
 #include <cstdint>
@@ -15,5 +15,8 @@ bool is_ascii(std::string_view text);
 
 // `code_point` must be below 0x110000.
 void append_utf8(std::string& out, std::uint32_t code_point);
+
+// The code point at `i` of text that is known to be UTF-8, surrogates allowed; moves `i` behind it.
+std::uint32_t next_code_point(std::string_view text, std::size_t& i);
 
 }  // namespace tare

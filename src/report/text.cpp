@@ -114,11 +114,12 @@ std::string share_text(std::uint64_t part, std::uint64_t whole) {
 void append_dtypes(std::string& out, const Model& model) {
   const auto sizes = dtype_sizes(model);
   if (sizes.size() < 2) return;
+  const std::uint64_t whole = model.tensor_bytes();
   const auto end = std::back_inserter(out);
   fmt::format_to(end, "\n  {:<11} {:>8} {:>11}\n", "dtype", "tensors", "size");
   for (const DTypeSize& size : sizes) {
     fmt::format_to(end, "  {:<11} {:>8} {:>11}  {}\n", dtype_name(size.dtype), size.tensors,
-                   human_bytes(size.bytes), share_text(size.bytes, model.tensor_bytes()));
+                   human_bytes(size.bytes), share_text(size.bytes, whole));
   }
 }
 

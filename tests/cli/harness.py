@@ -18,6 +18,7 @@ import unittest
 import zipfile
 
 TARE = os.environ.get("TARE", "build/release/tare")
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
 
 class TareTest(unittest.TestCase):
@@ -63,6 +64,19 @@ class TareTest(unittest.TestCase):
         self.assertEqual(len(lines), 1, done.stderr)
         for text in texts:
             self.assertIn(text, lines[0])
+
+    def assert_golden(self, name, text):
+        """The text is that of golden/NAME.txt, which TARE_UPDATE_GOLDEN=1 writes anew."""
+        path = os.path.join(GOLDEN, name + ".txt")
+        if os.environ.get("TARE_UPDATE_GOLDEN"):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(text, file.read())
+
+    def assert_printable(self, text):
+        """Nothing but lines of printable ASCII: no name from a file reaches the terminal as it is."""
+        self.assertRegex(text, r"\A[ -~\n]*\Z")
 
     def files(self):
         return sorted(os.listdir(self.folder))

@@ -14,10 +14,9 @@ import unittest.mock
 import warnings
 import zipfile
 
-from harness import TARE, TareTest, needs_torch, run_python, torch_pythons
+from harness import GOLDEN, TARE, TareTest, needs_torch, run_python, torch_pythons
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "golden")
 sys.path.insert(0, os.path.join(HERE, "..", "differential"))
 import recorder  # noqa: E402
 
@@ -115,20 +114,12 @@ class CraftTest(TareTest):
 
 
 class Text(CraftTest):
-    def check(self, golden, text):
-        path = os.path.join(GOLDEN, golden + ".txt")
-        if os.environ.get("TARE_UPDATE_GOLDEN"):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-        with open(path, encoding="ascii") as file:
-            self.assertEqual(text, file.read())
-
     def test_help(self):
         text = self.tare("craft", "--help", expect=0).stdout
-        self.check("craft_help", text.replace(os.path.abspath(TARE), "tare"))
+        self.assert_golden("craft_help", text.replace(os.path.abspath(TARE), "tare"))
 
     def test_list(self):
-        self.check("craft_list", self.tare("craft", "--list", expect=0).stdout)
+        self.assert_golden("craft_list", self.tare("craft", "--list", expect=0).stdout)
 
 
 class Calls(CraftTest):

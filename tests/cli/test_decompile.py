@@ -104,7 +104,7 @@ class DecompileTest(TareTest):
     def source_of(self, stream, *options, expect=0):
         self.write("stream.pkl", stream)
         done = self.tare("decompile", *options, "stream.pkl", expect=expect)
-        self.assertRegex(done.stdout, r"\A[ -~\n]*\Z")
+        self.assert_printable(done.stdout)
         return done.stdout
 
     def statements(self, stream, *options, expect=0):
@@ -510,7 +510,7 @@ class Hostile(DecompileTest):
             self.write("stream.pkl", bytes(stream))
             done = self.tare("decompile", "stream.pkl")
             self.assertIn(done.returncode, (0, 2), stream)
-            self.assertRegex(done.stdout, r"\A[ -~\n]*\Z")
+            self.assert_printable(done.stdout)
             try:
                 compile(done.stdout, "decompiled", "exec")
             except (SyntaxError, ValueError) as error:

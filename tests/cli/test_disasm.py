@@ -21,7 +21,6 @@ import zipfile
 from harness import TARE, TareTest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "golden")
 OPCODES = os.path.join(HERE, "..", "..", "include", "tare", "pickle_opcodes.def")
 
 # The table of printable characters in tare is that of Python 3.11.
@@ -527,12 +526,7 @@ class CommandLine(Disasm):
     def check_golden(self, name, done):
         text = done.stdout + f"exit {done.returncode}\n"
         text += "".join(f"stderr {line}\n" for line in done.stderr.splitlines())
-        path = os.path.join(GOLDEN, name + ".txt")
-        if os.environ.get("TARE_UPDATE_GOLDEN"):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-        with open(path, encoding="ascii") as file:
-            self.assertEqual(text, file.read())
+        self.assert_golden(name, text)
 
     def test_golden_notes(self):
         value = {"a": [1, 2.5, (None, True)], "b": [b"x", 2**70, {1, 2}]}

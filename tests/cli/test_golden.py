@@ -13,7 +13,6 @@ from harness import (
     write_checkpoint,
 )
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
 
 class Call:
@@ -32,12 +31,7 @@ class Golden(TareTest):
         text = re.sub(r"\d+\.\d+ ms", "N ms", done.stdout)
         text = re.sub(r"in \d+\.\d+ s \(\d+ MB/s\)", "in N s (N MB/s)", text)
         text += f"exit {done.returncode}\n" + "".join(f"stderr {x}\n" for x in done.stderr.splitlines())
-        path = os.path.join(GOLDEN, golden + ".txt")
-        if os.environ.get("TARE_UPDATE_GOLDEN"):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-        with open(path, encoding="ascii") as file:
-            self.assertEqual(text, file.read())
+        self.assert_golden(golden, text)
 
     def setUp(self):
         super().setUp()

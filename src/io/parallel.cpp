@@ -29,7 +29,7 @@ bool share_tasks(std::size_t threads, std::size_t tasks, const Work& work) {
   others.reserve(threads);
   try {
     for (std::size_t i = 1; i < threads; ++i) others.emplace_back([&run, i] { run(i); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // No more threads to be had: those that are there do the work.
   }
   run(0);

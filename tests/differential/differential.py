@@ -88,8 +88,6 @@ def main():
     parser.add_argument("--streams", type=int, default=30000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    # A memo of gigabytes (LONG_BINPUT) is to end in MemoryError.
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
     rng = random.Random(arguments.seed)
 
     recipes = list(streams.crafted(arguments.tare))
@@ -102,6 +100,9 @@ def main():
     mutated = list(streams.mutated(rng, pool, arguments.streams // 2))
     batch = recipes + variants + of_objects + generated + mutated
     machine = run_machine(arguments.program, batch)
+    # A memo of gigabytes (LONG_BINPUT) is to end in MemoryError. From here on only: tare inherits the
+    # limit, and a sanitizer needs terabytes of addresses.
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
     classes = {"C": collections.Counter(), "Python": collections.Counter()}
     stops = collections.Counter()

@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     }
     const std::uint64_t length = a ? a->size() : UINT64_MAX;
     std::fwrite(&length, sizeof length, 1, stdout);
-    if (a) std::fwrite(a->data(), 1, a->size(), stdout);
+    if (a && !a->empty()) std::fwrite(a->data(), 1, a->size(), stdout);
   }
   return 0;
 }

@@ -220,10 +220,10 @@ TEST(TorchZip, TakesTheLastOfEqualKeys) {
   TensorCall first = small_tensor();
   TensorCall second = small_tensor();
   second.key = "1";
-  const auto contents =
-      contents_of(torch_zip(dict_pickle({{"w", first}, {"x", first}, {"w", second}}),
-                            {{"0", small_storage()}, {"1", std::string(16, '\0')}})
-                      .build());
+  const std::string archive = torch_zip(dict_pickle({{"w", first}, {"x", first}, {"w", second}}),
+                                        {{"0", small_storage()}, {"1", std::string(16, '\0')}})
+                                  .build();
+  const auto contents = contents_of(archive);
   ASSERT_TRUE(contents.has_value());
   ASSERT_EQ(contents->tensors.size(), 2U);
   EXPECT_EQ(contents->tensors[0].name, "w");

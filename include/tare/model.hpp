@@ -8,22 +8,18 @@
 #include <expected>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tare/input.hpp"
-#include "tare/tensor.hpp"
+#include "tare/named_tensor.hpp"
+#include "tare/objects.hpp"
 
 namespace tare {
 
-struct NamedTensor {
-  std::string name;  // UTF-8
-  TensorView view;
-  std::string entry;  // the container entry that holds the data; empty if there is none
-};
-
-// Something in the file that is no tensor or could not be read. The rest stays readable.
+// Something in the file that could not be read. The rest stays readable.
 struct Problem {
   std::string subject;  // the tensor, key or entry it is about
   Error error;
@@ -38,10 +34,16 @@ struct Failure : Error {
 
 // What a format says about a file.
 struct ModelContents {
-  std::vector<NamedTensor> tensors;             // in file order
+  std::string_view format;                      // which variant of a format this is, if it says
+  std::vector<NamedTensor> tensors;             // in file order; names are paths (docs/models.md)
+  std::vector<SpecialTensor> specials;          // sparse, quantized and others
   std::map<std::string, std::string> metadata;  // texts that the format keeps beside the tensors
   std::vector<std::string> imports;             // "module.name" of a pickle's imports, sorted, once
   std::vector<Problem> problems;
+  // Everything in the file, for formats that hold objects; otherwise null.
+  std::shared_ptr<Objects> objects;
+  // Keep alive what the tensors are views of, besides the file.
+  std::vector<std::shared_ptr<const void>> owners;
 
   // Of all tensors, packed.
   std::uint64_t tensor_bytes() const;
@@ -58,14 +60,15 @@ class Model {
  public:
   // A model of one file.
   Model(Input input, std::string_view format, ModelContents contents)
-      : format_(format), contents_(std::move(contents)) {
+      : format_(contents.format.empty() ? format : contents.format),
+        contents_(std::move(contents)) {
     files_.push_back({"", std::move(input)});
   }
   // A model of at least one file. Tensors are views into any of them.
   Model(std::vector<ModelFile> files, std::string_view format, ModelContents contents)
       : files_(std::move(files)), format_(format), contents_(std::move(contents)) {}
 
-  // "torch-zip", "safetensors".
+  // "torch-zip", "safetensors"; docs/formats/README.md lists them.
   std::string_view format() const { return format_; }
   const ModelContents& contents() const { return contents_; }
   const std::vector<NamedTensor>& tensors() const { return contents_.tensors; }

@@ -82,7 +82,8 @@ std::expected<void, ConvertFailure> verify_safetensors(const Model& model,
   auto written = Input::map(output);
   if (!written) return failure(written.error(), output.string());
   // As safetensors whatever else its tensors make it look like.
-  auto contents = format::kSafetensors.read_tensors(written->bytes());
+  format::ReadContext context;
+  auto contents = format::kSafetensors.read_tensors(written->bytes(), context);
   if (!contents) return failure(contents.error(), output.string());
   const Model result(std::move(*written), format::kSafetensors.name, std::move(*contents));
   const auto compared = compare(model, result);

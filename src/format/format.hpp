@@ -46,18 +46,35 @@ struct Note {
 };
 
 struct PartList {
+  std::string_view format;  // which variant of a format this is, if it says
   std::vector<Part> parts;
   std::vector<Note> notes;
   std::deque<std::vector<std::byte>> inflated;  // owns what was decompressed
 };
+
+// What reading a file may cost, files inside of it included.
+struct ReadContext {
+  unsigned depth = 0;              // files around this one
+  std::uint64_t inflate_left = 0;  // bytes that may still be decompressed
+};
+// Files inside files are read to this depth.
+inline constexpr unsigned kMaxDepth = 8;
+// The context of a file that stands alone: what is compressed may grow to 20 times the file, or to
+// 256 MiB.
+ReadContext context_of(ByteSpan file);
 
 struct Format {
   std::string_view name;
   const char* description;  // for describe_content(): "a safetensors file"
   bool (*recognises)(ByteSpan bytes);
   Result<PartList> (*list_parts)(ByteSpan bytes);
-  Result<ModelContents> (*read_tensors)(ByteSpan bytes);  // null: recognised, no tensors read
+  // Null: recognised, no tensors read.
+  Result<ModelContents> (*read_tensors)(ByteSpan bytes, ReadContext& context);
 };
+
+// The contents of a file inside another one, by the first format that reads it. Errors:
+// kWrongFormat, kLimit (too deep), and those of the format.
+Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context);
 
 // Every format, in the order of detection.
 std::span<const Format* const> formats();
@@ -65,7 +82,8 @@ std::span<const Format* const> formats();
 // All formats that recognise the bytes: a polyglot has several.
 std::vector<const Format*> detect(ByteSpan bytes);
 
-extern const Format kTorchZip;
+extern const Format kTorchLegacy;
+extern const Format kZip;
 extern const Format kSafetensors;
 extern const Format kPickle;
 

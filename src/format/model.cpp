@@ -7,13 +7,10 @@ namespace tare {
 namespace {
 
 std::expected<Model, Failure> open_input(Input input) {
-  for (const format::Format* format : format::detect(input.bytes())) {
-    if (format->read_tensors == nullptr) continue;
-    auto contents = format->read_tensors(input.bytes());
-    if (!contents) return std::unexpected(contents.error());
-    return Model(std::move(input), format->name, std::move(*contents));
-  }
-  return fail(ErrorCode::kWrongFormat, describe_content(input.bytes()));
+  format::ReadContext context = format::context_of(input.bytes());
+  auto contents = format::read_nested(input.bytes(), context);
+  if (!contents) return std::unexpected(contents.error());
+  return Model(std::move(input), contents->format, std::move(*contents));
 }
 
 }  // namespace

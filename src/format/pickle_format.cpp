@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "format/format.hpp"
+#include "format/torch_legacy.hpp"
 #include "tare/pickle.hpp"
 
 namespace tare::format {
@@ -25,6 +26,7 @@ bool imports_a_module(const pickle::Run& run) {
 }
 
 bool recognises(ByteSpan bytes) {
+  if (is_torch_legacy(bytes)) return false;
   if (bytes.size() >= 2 && bytes[0] == std::byte{0x80} && bytes[1] <= std::byte{5}) return true;
   // Protocols 0 and 1 have no signature: what runs to STOP, or imports on the way, is a pickle. A
   // single byte '.' or the like is not worth the name.

@@ -3,12 +3,13 @@
 
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/checked.hpp"
 #include "io/cursor.hpp"
 
 namespace tare::format {
 namespace {
 
-constexpr std::array<const Format*, 3> kFormats = {&kTorchZip, &kSafetensors, &kPickle};
+constexpr std::array<const Format*, 4> kFormats = {&kZip, &kTorchLegacy, &kSafetensors, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -78,6 +79,28 @@ std::vector<const Format*> detect(ByteSpan bytes) {
     if (format->recognises(bytes)) found.push_back(format);
   }
   return found;
+}
+
+ReadContext context_of(ByteSpan file) {
+  constexpr std::uint64_t kLeast = std::uint64_t{256} << 20;
+  constexpr std::uint64_t kGrowth = 20;
+  const auto most = checked_mul(file.size(), kGrowth);
+  return {.depth = 0, .inflate_left = std::max(kLeast, most.value_or(UINT64_MAX))};
+}
+
+Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context) {
+  if (context.depth >= kMaxDepth) {
+    return fail(ErrorCode::kLimit, "files stand inside files more than 8 deep");
+  }
+  for (const Format* format : detect(bytes)) {
+    if (format->read_tensors == nullptr) continue;
+    ++context.depth;
+    auto contents = format->read_tensors(bytes, context);
+    --context.depth;
+    if (contents && contents->format.empty()) contents->format = format->name;
+    return contents;
+  }
+  return fail(ErrorCode::kWrongFormat, describe_content(bytes));
 }
 
 }  // namespace tare::format

@@ -1,6 +1,7 @@
 #include "format/shards.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "format/format.hpp"
@@ -158,7 +159,7 @@ class Joiner {
   Model finish(Input index);
 
  private:
-  void add_tensor(std::uint32_t shard, NamedTensor tensor);
+  bool place(std::uint32_t shard, const std::string& tensor, std::string& tensor_entry);
   void add_metadata(std::string_view shard, const std::map<std::string, std::string>& metadata);
   void problem(std::string_view subject, const char* what) {
     contents_.problems.push_back({std::string(subject), error_of(ErrorCode::kMismatch, what)});
@@ -176,7 +177,14 @@ void Joiner::add(std::uint32_t shard, Model model) {
   const std::string& name = index_->shards[shard];
   format_ = format_.empty() || format_ == model.format() ? model.format() : "mixed";
   ModelContents contents = model.take_contents();
-  for (NamedTensor& tensor : contents.tensors) add_tensor(shard, std::move(tensor));
+  for (NamedTensor& tensor : contents.tensors) {
+    if (place(shard, tensor.name, tensor.entry)) contents_.tensors.push_back(std::move(tensor));
+  }
+  for (SpecialTensor& tensor : contents.specials) {
+    if (place(shard, tensor.name, tensor.entry)) contents_.specials.push_back(std::move(tensor));
+  }
+  std::ranges::move(contents.owners, std::back_inserter(contents_.owners));
+  if (contents.objects) contents_.owners.push_back(std::move(contents.objects));
   add_metadata(name, contents.metadata);
   imports_.insert(contents.imports.begin(), contents.imports.end());
   for (Problem& problem : contents.problems) {
@@ -187,18 +195,21 @@ void Joiner::add(std::uint32_t shard, Model model) {
   }
 }
 
-void Joiner::add_tensor(std::uint32_t shard, NamedTensor tensor) {
-  const ShardIndex::Entry* const entry = index_->find(tensor.name);
+// Whether the index has the tensor in this shard; the entry then gets the name of the shard.
+bool Joiner::place(std::uint32_t shard, const std::string& tensor, std::string& tensor_entry) {
+  const ShardIndex::Entry* const entry = index_->find(tensor);
   const std::string& name = index_->shards[shard];
   if (entry == nullptr) {
-    return problem(name + ": " + tensor.name, "is in the shard, but not in the index");
+    problem(name + ": " + tensor, "is in the shard, but not in the index");
+    return false;
   }
   if (entry->shard != shard) {
-    return problem(name + ": " + tensor.name, "is in this shard, but the index names another one");
+    problem(name + ": " + tensor, "is in this shard, but the index names another one");
+    return false;
   }
   seen_[static_cast<std::size_t>(entry - index_->entries.data())] = true;
-  tensor.entry = tensor.entry.empty() ? name : name + "!" + tensor.entry;
-  contents_.tensors.push_back(std::move(tensor));
+  tensor_entry = tensor_entry.empty() ? name : name + "!" + tensor_entry;
+  return true;
 }
 
 // What all shards say once; where they differ, each with its file.

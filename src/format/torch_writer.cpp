@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "archive/zip_writer.hpp"
-#include "format/torch_types.hpp"
+#include "object/torch_types.hpp"
 #include "tare/pickle_writer.hpp"
 #include "tare/torch_save.hpp"
 
@@ -40,7 +40,7 @@ void write_sizes(pickle::Writer& out, const std::vector<std::uint64_t>& sizes) {
 // torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())
 void write_tensor(pickle::Writer& out, const TensorView& view, std::string_view key) {
   out.global("torch._utils", "_rebuild_tensor_v2").op(Op::kMark);
-  out.op(Op::kMark).text("storage").global("torch", format::storage_class_of(view.dtype));
+  out.op(Op::kMark).text("storage").global("torch", object::storage_class_of(view.dtype));
   out.text(key).text("cpu");
   out.integer(static_cast<std::int64_t>(view.byte_count() * 8 / dtype_bits(view.dtype)));
   out.op(Op::kTuple).put();
@@ -134,7 +134,7 @@ Result<std::uint64_t> save_state_dict(const std::filesystem::path& path,
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorView& view = tensors[i].view;
     if (!view.is_contiguous()) return fail(ErrorCode::kUnsupported, "a tensor is not contiguous");
-    if (format::storage_class_of(view.dtype).empty()) {
+    if (object::storage_class_of(view.dtype).empty()) {
       return fail(ErrorCode::kUnsupported, "an element type without a storage class in torch");
     }
     storages.push_back({std::to_string(i), view.contiguous_bytes()});

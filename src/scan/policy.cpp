@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "format/torch_graph.hpp"
-#include "format/torch_types.hpp"
+#include "object/python_objects.hpp"
+#include "object/torch_objects.hpp"
+#include "object/torch_types.hpp"
 
 namespace tare::scan_policy {
 namespace {
@@ -38,8 +39,7 @@ bool is_bool(const Graph& graph, Value value) {
 }
 
 bool is_call_to(const Graph& graph, Value value, std::string_view module, std::string_view name) {
-  return graph.kind(value) == Kind::kCall && format::called_module(graph, value) == module &&
-         format::called_name(graph, value) == name;
+  return object::is_call_to(graph, value, module, name);
 }
 
 bool is_size_tuple(const Graph& graph, Value value) {
@@ -50,7 +50,7 @@ bool is_size_tuple(const Graph& graph, Value value) {
 }
 
 bool is_storage(const Graph& graph, Value value) {
-  return format::read_storage_id(graph, value).has_value();
+  return object::read_storage_id(graph, value).has_value();
 }
 
 bool is_ordered_dict(const Graph& graph, Value value) {
@@ -64,7 +64,7 @@ bool is_empty_metadata(const Graph& graph, Value value) {
 
 bool is_torch_dtype(const Graph& graph, Value value) {
   return graph.kind(value) == Kind::kGlobal && graph.module_text(value) == "torch" &&
-         format::dtype_of_torch_name(graph.name_text(value)).has_value();
+         object::dtype_of_torch_name(graph.name_text(value)).has_value();
 }
 
 using Arguments = std::span<const Value>;
@@ -90,7 +90,7 @@ bool shape_tensor_v3(const Graph& graph, Arguments a) {
 }
 
 bool shape_parameter(const Graph& graph, Arguments a) {
-  return a.size() == 3 && format::is_tensor(graph, a[0]) && is_bool(graph, a[1]) &&
+  return a.size() == 3 && object::is_tensor(graph, a[0]) && is_bool(graph, a[1]) &&
          is_ordered_dict(graph, a[2]);
 }
 
@@ -190,14 +190,14 @@ std::optional<Category> find_gadget(std::string_view module, std::string_view na
 bool is_allowed_name(std::string_view module, std::string_view name) {
   if (find_allowed_call(module, name) != nullptr) return true;
   if (module == "torch" || module == "torch.cuda" || module == "torch.storage") {
-    if (format::is_storage_class(name)) return true;
+    if (object::find_storage_class(name) != nullptr) return true;
   }
-  return module == "torch" && format::dtype_of_torch_name(name).has_value();
+  return module == "torch" && object::is_torch_dtype_name(name);
 }
 
 bool is_allowed_call(const Graph& graph, Value call) {
   const auto* entry =
-      find_allowed_call(format::called_module(graph, call), format::called_name(graph, call));
+      find_allowed_call(object::called_module(graph, call), object::called_name(graph, call));
   if (entry == nullptr || graph.made_by(call) != pickle::Op::kReduce) return false;
   const Value arguments = graph.arguments(call);
   return graph.kind(arguments) == Kind::kTuple && entry->shape(graph, graph.tuple_items(arguments));

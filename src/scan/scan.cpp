@@ -60,8 +60,8 @@ void analyze_part(const format::Part& part, Findings& findings, ScanReport& repo
 
 // One format's reading of the file.
 void scan_as(const format::Format& format, ByteSpan bytes, Findings& findings, ScanReport& report) {
-  report.formats.emplace_back(format.name);
   const auto list = format.list_parts(bytes);
+  report.formats.emplace_back(list && !list->format.empty() ? list->format : format.name);
   if (!list) {
     add(findings, scan_rules::kUnreadableFile, "", list.error().offset, list.error().what);
     return;

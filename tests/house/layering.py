@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Arrows point down: who may include whom.
 
-    cli -> report, convert, craft, scan, sandbox -> format -> archive, pickle, tensor -> io
+    cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
 Public headers include only each other and the standard library.
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CORE = {"io"}
 READERS = {"archive", "pickle", "tensor"}
-FORMAT = CORE | READERS | {"format"}
+FORMAT = CORE | READERS | {"object", "format"}
 
 # Layer: the layers it may include, besides itself.
 BELOW = {
@@ -25,7 +25,8 @@ BELOW = {
     "archive": CORE,
     "pickle": CORE,
     "tensor": CORE,
-    "format": CORE | READERS,
+    "object": CORE | {"pickle", "tensor"},
+    "format": CORE | READERS | {"object"},
     "scan": FORMAT,
     "convert": FORMAT,
     "craft": FORMAT,
@@ -49,6 +50,7 @@ PUBLIC = {
     "pickle_trace.hpp": "pickle",
     "pickle_writer.hpp": "pickle",
     "slice.hpp": "tensor",
+    "named_tensor.hpp": "tensor",
     "tensor.hpp": "tensor",
     "check.hpp": "format",
     "compare.hpp": "format",

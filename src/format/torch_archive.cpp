@@ -1,0 +1,297 @@
+#include "format/torch_archive.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "format/object_contents.hpp"
+
+namespace tare::format {
+namespace {
+
+using object::Document;
+using object::Root;
+using object::Storage;
+using object::StorageId;
+
+const zip::Entry* find_entry(const zip::Reader& archive, std::string_view folder,
+                             std::string_view name) {
+  const auto found = std::ranges::find_if(archive.entries(), [&](const zip::Entry& entry) {
+    const std::string_view full = entry.name;
+    return full.starts_with(folder) && full.substr(folder.size()) == name;
+  });
+  return found == archive.entries().end() ? nullptr : &*found;
+}
+
+// Names that stand in the directory twice, as PyTorch compares them, in lower case: which record a
+// loader takes is its own affair.
+std::unordered_set<std::string> ambiguous_names(const zip::Reader& archive) {
+  std::unordered_set<std::string> names;
+  for (const auto& anomaly : archive.anomalies()) {
+    if (anomaly.kind == zip::AnomalyKind::kDuplicateName ||
+        anomaly.kind == zip::AnomalyKind::kCaseCollision) {
+      names.insert(lower_case(archive.entries()[anomaly.entry].name));
+    }
+  }
+  return names;
+}
+
+// The records of an archive, each decompressed once.
+class Records {
+ public:
+  Records(zip::Reader archive, std::uint64_t inflate_left)
+      : archive_(std::move(archive)),
+        folder_(folder_of(archive_)),
+        ambiguous_(ambiguous_names(archive_)),
+        inflate_left_(inflate_left) {
+    for (const zip::Entry& entry : archive_.entries()) by_name_.try_emplace(entry.name, &entry);
+  }
+
+  const zip::Reader& archive() const { return archive_; }
+  const std::string& folder() const { return folder_; }
+  std::uint64_t inflate_left() const { return inflate_left_; }
+  bool big_endian() const { return big_endian_; }
+
+  // Without the folder; nullptr if there is none.
+  const zip::Entry* find(std::string_view name) const {
+    const auto found = by_name_.find(folder_ + std::string(name));
+    return found == by_name_.end() ? nullptr : found->second;
+  }
+  Result<ByteSpan> content(const zip::Entry& entry);
+  Result<void> read_byte_order();
+
+ private:
+  zip::Reader archive_;
+  std::string folder_;
+  std::unordered_map<std::string_view, const zip::Entry*> by_name_;
+  std::unordered_set<std::string> ambiguous_;  // in lower case
+  std::uint64_t inflate_left_;
+  bool big_endian_ = false;
+  std::unordered_map<const zip::Entry*, std::vector<std::byte>> inflated_;
+};
+
+Result<ByteSpan> Records::content(const zip::Entry& entry) {
+  if (ambiguous_.contains(lower_case(entry.name))) {
+    return fail(ErrorCode::kRefused, "the archive has more than one record of this name",
+                entry.central_offset);
+  }
+  if (entry.method == zip::kStored) return archive_.stored_bytes(entry);
+  const auto known = inflated_.find(&entry);
+  if (known != inflated_.end()) return ByteSpan(known->second);
+  if (entry.size > inflate_left_) {
+    return fail(ErrorCode::kLimit, "the archive inflates to more than tare is willing to hold",
+                entry.central_offset);
+  }
+  auto inflated = archive_.inflate(entry);
+  if (!inflated) return std::unexpected(inflated.error());
+  inflate_left_ -= entry.size;
+  return ByteSpan(inflated_.emplace(&entry, std::move(*inflated)).first->second);
+}
+
+Result<void> Records::read_byte_order() {
+  const zip::Entry* const record = find("byteorder");
+  if (record == nullptr) return {};
+  const auto order = content(*record);
+  if (!order) return std::unexpected(order.error());
+  big_endian_ = as_text(*order) == "big";
+  if (big_endian_ || as_text(*order) == "little") return {};
+  return fail(ErrorCode::kUnsupported, "the record `byteorder` is neither little nor big",
+              record->data_offset);
+}
+
+// The storages of one pickle: records with a common way to be named.
+class ArchiveExternals : public object::Externals {
+ public:
+  ArchiveExternals(std::shared_ptr<Records> records, std::string prefix, std::string suffix)
+      : records_(std::move(records)), prefix_(std::move(prefix)), suffix_(std::move(suffix)) {}
+
+  Result<Storage> storage(const StorageId& id) override {
+    const zip::Entry* const entry = records_->find(prefix_ + id.key + suffix_);
+    if (entry == nullptr) return fail(ErrorCode::kNotFound, "the storage has no record");
+    const auto bytes = records_->content(*entry);
+    if (!bytes) return std::unexpected(bytes.error());
+    return Storage{*bytes, records_->big_endian(), entry->name};
+  }
+
+ private:
+  std::shared_ptr<Records> records_;
+  std::string prefix_;
+  std::string suffix_;
+};
+
+// How the pickles of a kind of archive name their storages.
+struct Naming {
+  const char* prefix;
+  const char* suffix;
+};
+
+Result<std::unique_ptr<Document>> open_pickle(const std::shared_ptr<Records>& records,
+                                              const zip::Entry& entry, Naming naming,
+                                              object::Surroundings surroundings) {
+  const auto stream = records->content(entry);
+  if (!stream) return std::unexpected(stream.error());
+  const bool stored = entry.method == zip::kStored;
+  auto run = run_whole(*stream, stored ? entry.data_offset : Error::kNoOffset);
+  if (!run) return std::unexpected(run.error());
+  surroundings.externals = std::make_unique<ArchiveExternals>(records, naming.prefix, naming.suffix);
+  surroundings.nested = nested_opener();
+  return std::make_unique<Document>(std::move(*run), std::move(surroundings));
+}
+
+Result<std::vector<Root>> open_data_pickle(const std::shared_ptr<Records>& records,
+                                           object::Surroundings surroundings) {
+  const zip::Entry* const entry = records->find("data.pkl");
+  if (entry == nullptr) {
+    return fail(ErrorCode::kWrongFormat, "a zip archive without data.pkl: not a torch checkpoint");
+  }
+  auto document = open_pickle(records, *entry, {"data/", ""}, std::move(surroundings));
+  if (!document) return std::unexpected(document.error());
+  std::vector<Root> roots;
+  roots.push_back({"", entry->name, std::move(*document), {}});
+  return roots;
+}
+
+// A module, and the constants of its code, which hold all weights of a frozen module.
+Result<std::vector<Root>> open_script(const std::shared_ptr<Records>& records) {
+  auto roots = open_data_pickle(records, {.is_script = true});
+  if (!roots) return roots;
+  const zip::Entry* const constants = records->find("constants.pkl");
+  if (constants == nullptr) return roots;
+  auto document = open_pickle(records, *constants, {"constants/", ""}, {});
+  if (!document) return std::unexpected(document.error());
+  if (object::count_tensors(**document, (*document)->root(), 1) > 0) {
+    roots->push_back({"CONSTANTS", constants->name, std::move(*document), {}});
+  }
+  return roots;
+}
+
+// Every pickle of a package, by the name of its file; without a name if there is only one.
+Result<std::vector<Root>> open_package(const std::shared_ptr<Records>& records) {
+  std::vector<Root> roots;
+  const std::string& folder = records->folder();
+  for (const zip::Entry& entry : records->archive().entries()) {
+    std::string_view name = entry.name;
+    if (!name.starts_with(folder) || !name.ends_with(".pkl")) continue;
+    name = name.substr(folder.size(), name.size() - folder.size() - 4);
+    auto document = open_pickle(records, entry, {".data/", ".storage"}, {});
+    if (!document) return std::unexpected(document.error());
+    std::string dotted(name);
+    std::ranges::replace(dotted, '/', '.');
+    roots.push_back({std::move(dotted), entry.name, std::move(*document), {}});
+  }
+  if (roots.size() == 1) roots.front().name.clear();
+  return roots;
+}
+
+struct OpenArchive {
+  ArchiveKind kind;
+  std::shared_ptr<Records> records;
+  std::vector<Root> roots;
+};
+
+Result<OpenArchive> open_roots(zip::Reader archive, const ReadContext& context) {
+  const ArchiveKind kind = kind_of_archive(archive);
+  const auto records = std::make_shared<Records>(std::move(archive), context.inflate_left);
+  if (auto order = records->read_byte_order(); !order) return std::unexpected(order.error());
+  auto roots = kind == ArchiveKind::kTorchScript    ? open_script(records)
+               : kind == ArchiveKind::kTorchPackage ? open_package(records)
+                                                    : open_data_pickle(records, {});
+  if (!roots) return std::unexpected(roots.error());
+  return OpenArchive{kind, records, std::move(*roots)};
+}
+
+}  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+std::string_view folder_of(const zip::Reader& archive) {
+  if (archive.entries().empty()) return {};
+  const std::string_view name = archive.entries().front().name;
+  const auto slash = name.find('/');
+  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash + 1);
+}
+
+ArchiveKind kind_of_archive(const zip::Reader& archive) {
+  const std::string_view folder = folder_of(archive);
+  const auto has = [&](std::string_view name) {
+    return find_entry(archive, folder, name) != nullptr;
+  };
+  if (has("constants.pkl")) return ArchiveKind::kTorchScript;
+  if (has(".data/extern_modules") || has(".data/python_version")) {
+    return ArchiveKind::kTorchPackage;
+  }
+  if (has("data.pkl") || has("version")) return ArchiveKind::kTorchSave;
+  return ArchiveKind::kOther;
+}
+
+std::string_view name_of(ArchiveKind kind) {
+  switch (kind) {
+    case ArchiveKind::kTorchScript:
+      return "torchscript";
+    case ArchiveKind::kTorchPackage:
+      return "torch-package";
+    case ArchiveKind::kTorchSave:
+      return "torch-zip";
+    case ArchiveKind::kOther:
+      break;
+  }
+  return "";
+}
+
+Result<ModelContents> read_torch_archive(zip::Reader archive, ReadContext& context) {
+  auto opened = open_roots(std::move(archive), context);
+  if (!opened) return std::unexpected(opened.error());
+  const ArchiveKind kind = opened->kind;
+  ModelContents contents = contents_of_roots(std::move(opened->roots));
+  contents.format = name_of(kind);
+  context.inflate_left = opened->records->inflate_left();
+  return contents;
+}
+
+Result<std::unique_ptr<Document>> open_torch_archive(ByteSpan file, unsigned depth) {
+  auto archive = zip::Reader::open(file);
+  if (!archive) return std::unexpected(archive.error());
+  const auto records =
+      std::make_shared<Records>(std::move(*archive), context_of(file).inflate_left);
+  if (auto order = records->read_byte_order(); !order) return std::unexpected(order.error());
+  object::Surroundings surroundings;
+  surroundings.depth = depth;
+  auto roots = open_data_pickle(records, std::move(surroundings));
+  if (!roots) return std::unexpected(roots.error());
+  return std::move(roots->front().document);
+}
+
+void note_misfits(Document& document, const std::string& path, std::vector<Note>& notes) {
+  const auto check = [&](const Error& error, std::uint64_t offset) {
+    if (error.code != ErrorCode::kMalformed && error.code != ErrorCode::kOverflow) return;
+    notes.push_back({NoteKind::kTensor, offset, path, error.what});
+  };
+  for (const pickle::Event& event : document.run().events) {
+    if (event.kind == pickle::EventKind::kCall &&
+        object::is_tensor(document.graph(), event.subject)) {
+      const auto& tensor = document.tensor(event.subject);
+      if (!tensor) check(tensor.error(), event.offset);
+    } else if (event.kind == pickle::EventKind::kPersistentLoad) {
+      const auto storage = document.torch().read_storage(event.subject);
+      if (!storage) check(storage.error(), event.offset);
+    }
+  }
+  if (document.torch().has_mixed_classes()) {
+    notes.push_back({NoteKind::kAmbiguous, 0, path,
+                     "a storage is named with two element types; loaders differ in what they take"});
+  }
+}
+
+void note_misfits(zip::Reader archive, ReadContext& context, std::vector<Note>& notes) {
+  auto opened = open_roots(std::move(archive), context);
+  if (!opened) return;
+  for (const Root& root : opened->roots) note_misfits(*root.document, root.entry, notes);
+}
+
+}  // namespace tare::format

@@ -1,0 +1,44 @@
+// Zip archives in which torch keeps pickles with their storages beside them: those of torch.save,
+// of TorchScript and of torch.package. Format: docs/formats/torch.md.
+#pragma once
+
+#include <memory>
+
+#include "archive/zip_reader.hpp"
+#include "format/format.hpp"
+#include "object/document.hpp"
+
+namespace tare::format {
+
+enum class ArchiveKind : std::uint8_t {
+  kTorchSave,
+  kTorchScript,
+  kTorchPackage,
+  kOther,
+};
+ArchiveKind kind_of_archive(const zip::Reader& archive);
+// "torch-zip", "torchscript", "torch-package"; empty for kOther.
+std::string_view name_of(ArchiveKind kind);
+
+// The folder that all records of a torch archive stand in, with its slash: the text before the
+// first slash of the first entry.
+std::string_view folder_of(const zip::Reader& archive);
+
+// As PyTorch compares the names of records.
+std::string lower_case(std::string_view text);
+
+// The tensors of an archive of one of torch's kinds. Errors: kWrongFormat (it has no pickle),
+// kRefused (loaders would read different pickles), kUnsupported, and those of reading and running
+// the pickle.
+Result<ModelContents> read_torch_archive(zip::Reader archive, ReadContext& context);
+
+// The document of an archive of torch.save that stands inside a pickle. Errors: likewise.
+Result<std::unique_ptr<object::Document>> open_torch_archive(ByteSpan file, unsigned depth);
+
+// Notes on every tensor and storage that a pickle makes, wherever it stands, and that does not fit
+// its storage. `path` names the pickle.
+void note_misfits(object::Document& document, const std::string& path, std::vector<Note>& notes);
+// The same for the pickles of an archive.
+void note_misfits(zip::Reader archive, ReadContext& context, std::vector<Note>& notes);
+
+}  // namespace tare::format

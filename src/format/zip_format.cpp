@@ -1,0 +1,200 @@
+// Zip archives: those of torch are read as models (torch_archive.hpp); of all of them every entry is
+// listed, so that the scanner sees it.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "archive/zip_reader.hpp"
+#include "format/format.hpp"
+#include "format/torch_archive.hpp"
+#include "io/cursor.hpp"
+
+namespace tare::format {
+namespace {
+
+// What all compressed entries of an archive may inflate to together. torch.save compresses nothing,
+// torch.jit.save only source code: this is far more than any of them needs.
+constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
+
+bool recognises(ByteSpan bytes) {
+  const auto signature = Cursor(bytes).read<std::uint32_t>();
+  if (signature == 0x04034b50 || signature == 0x06054b50) return true;
+  // An archive behind other bytes: readers that look from the end find it.
+  return zip::Reader::open(bytes).has_value();
+}
+
+NoteKind note_kind(zip::AnomalyKind kind) {
+  switch (kind) {
+    case zip::AnomalyKind::kCrcMismatch:
+    case zip::AnomalyKind::kEncrypted:
+    case zip::AnomalyKind::kUnknownMethod:
+    case zip::AnomalyKind::kSizeOutOfBounds:
+    case zip::AnomalyKind::kBadLocalHeader:
+    case zip::AnomalyKind::kDirectoryTruncated:
+    case zip::AnomalyKind::kControlInName:
+      return NoteKind::kDamaged;
+    case zip::AnomalyKind::kSuffixBytes:
+      return NoteKind::kTrailing;
+    default:
+      return NoteKind::kAmbiguous;
+  }
+}
+
+Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
+  auto archive = zip::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  return read_torch_archive(std::move(*archive), context);
+}
+
+// ---- parts
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Records of plain text that torch writes, with what they may contain.
+bool is_known_text(std::string_view name, std::string_view content) {
+  if (name == "version" || name == ".data/version") {
+    return content.ends_with('\n') && is_digits(content.substr(0, content.size() - 1));
+  }
+  if (name == "byteorder") return content == "little" || content == "big";
+  if (name == ".format_version" || name == ".storage_alignment" ||
+      name == ".data/serialization_id") {
+    return is_digits(content);
+  }
+  return false;
+}
+
+bool looks_like_pickle(ByteSpan bytes) {
+  return kPickle.recognises(bytes);
+}
+
+// Keys of the storages that the pickle refers to.
+void collect_storage_keys(ByteSpan stream, std::unordered_set<std::string>& keys) {
+  const auto run = pickle::run(stream);
+  for (const auto& event : run.events) {
+    if (event.kind != pickle::EventKind::kPersistentLoad) continue;
+    if (const auto id = object::read_storage_id(run.graph, event.subject)) keys.emplace(id->key);
+  }
+}
+
+class PartLister {
+ public:
+  PartLister(const zip::Reader& archive, std::uint64_t archive_bytes)
+      : archive_(archive), folder_(folder_of(archive)), stored_budget_(3 * archive_bytes) {}
+
+  PartList list();
+
+ private:
+  void add_entry(std::size_t index);
+  PartKind classify(std::string_view name, ByteSpan content) const;
+
+  const zip::Reader& archive_;
+  std::string folder_;
+  std::uint64_t inflate_budget_ = kMaxInflatedBytes;
+  // Entries that do not overlap use at most the size of the archive.
+  std::uint64_t stored_budget_;
+  PartList list_;
+};
+
+PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
+  const std::string lower = lower_case(name);
+  if (lower.starts_with("code/") && lower.ends_with(".py")) return PartKind::kTorchScript;
+  if (lower.ends_with(".pkl") || looks_like_pickle(content)) return PartKind::kPickle;
+  if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
+  return PartKind::kUnknown;
+}
+
+void PartLister::add_entry(std::size_t index) {
+  const zip::Entry& entry = archive_.entries()[index];
+  if (entry.is_directory() && entry.size == 0 && entry.stored_size == 0) return;
+  ByteSpan content;
+  std::uint64_t offset = Error::kNoOffset;
+  if (entry.method == zip::kDeflated) {
+    if (entry.size > inflate_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the archive inflates to more than tare is willing to hold"});
+      return;
+    }
+    inflate_budget_ -= entry.size;
+    auto inflated = archive_.inflate(entry);
+    if (!inflated) {
+      list_.notes.push_back(
+          {NoteKind::kUnreadable, entry.central_offset, entry.name, inflated.error().what});
+      return;
+    }
+    content = list_.inflated.emplace_back(std::move(*inflated));
+  } else {
+    const auto stored = archive_.raw_bytes(entry);
+    if (!stored) {
+      list_.notes.push_back(
+          {NoteKind::kUnreadable, entry.central_offset, entry.name, stored.error().what});
+      return;
+    }
+    if (stored->size() > stored_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the entries share more bytes than tare is willing to look at"});
+      return;
+    }
+    stored_budget_ -= stored->size();
+    content = *stored;
+    offset = entry.data_offset;
+  }
+  std::string_view name = entry.name;
+  if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
+  // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
+  const PartKind kind = name.starts_with("data/") ? PartKind::kTensorData : classify(name, content);
+  if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
+    list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
+                           zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
+  }
+  if (kind == PartKind::kTensorData && entry.method != zip::kStored) {
+    list_.notes.push_back({NoteKind::kAmbiguous, entry.central_offset, entry.name,
+                           zip::anomaly_text(zip::AnomalyKind::kCompressedTensor)});
+  }
+  list_.parts.push_back({entry.name, kind, content, offset});
+}
+
+PartList PartLister::list() {
+  for (const auto& anomaly : archive_.anomalies()) {
+    const bool named = anomaly.entry != zip::Reader::kNoEntry;
+    list_.notes.push_back({note_kind(anomaly.kind), anomaly.offset,
+                           named ? archive_.entries()[anomaly.entry].name : std::string(),
+                           zip::anomaly_text(anomaly.kind)});
+  }
+  for (std::size_t i = 0; i < archive_.entries().size(); ++i) add_entry(i);
+
+  // A record under data/ is tensor data only if a pickle of this archive refers to it; otherwise
+  // it is whatever its bytes are.
+  std::unordered_set<std::string> keys;
+  for (const Part& part : list_.parts) {
+    if (part.kind == PartKind::kPickle) collect_storage_keys(part.bytes, keys);
+  }
+  const std::string prefix = folder_ + "data/";
+  for (Part& part : list_.parts) {
+    if (part.kind != PartKind::kTensorData) continue;
+    const std::string key = part.path.substr(std::min(prefix.size(), part.path.size()));
+    if (!keys.contains(key)) part.kind = classify(part.path, part.bytes);
+  }
+  return std::move(list_);
+}
+
+Result<PartList> list_parts(ByteSpan bytes) {
+  auto archive = zip::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  auto list = PartLister(*archive, bytes.size()).list();
+  list.format = name_of(kind_of_archive(*archive));
+  if (list.parts.empty() && list.notes.empty()) {
+    return fail(ErrorCode::kEmpty, "a zip archive without entries");
+  }
+  // What the pickles claim about storages must fit their records.
+  ReadContext context = context_of(bytes);
+  note_misfits(std::move(*archive), context, list.notes);
+  return list;
+}
+
+}  // namespace
+
+const Format kZip = {"zip", "a zip archive", recognises, list_parts, read_tensors};
+
+}  // namespace tare::format

@@ -1,0 +1,338 @@
+#include "object/collect.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <unordered_set>
+
+namespace tare::object {
+namespace {
+
+using PickleKind = pickle::Kind;
+
+// Python itself gives up on objects nested deeper than this.
+constexpr std::size_t kMaxDepth = 1000;
+// Of all names together, bytes.
+constexpr std::size_t kMaxNameBytes = std::size_t{256} << 20;
+
+// Steps that suffice unless objects share each other again and again.
+std::size_t walk_budget(const Graph& graph) {
+  return 8 * graph.node_count() + 1'000'000;
+}
+
+// ---- modules
+
+// The attributes of a module as a mapping: of an instance, or the dict that
+// torch.fx.graph_module.reduce_graph_module() makes a GraphModule from.
+ObjectView module_view(const Graph& graph, Value value) {
+  if (!is_call_to(graph, value, "torch.fx.graph_module", "reduce_graph_module")) {
+    return look(graph, value);
+  }
+  const auto arguments = call_arguments(graph, value);
+  ObjectView view;
+  if (arguments.empty()) return view;
+  view = look(graph, arguments[0]);
+  view.kind = Kind::kInstance;
+  for (Child& child : view.children) child.role = Role::kAttribute;
+  return view;
+}
+
+bool is_module_view(const ObjectView& view, const Graph& graph) {
+  return view.kind == Kind::kInstance && find_attribute(view, graph, "_parameters") != nullptr &&
+         find_attribute(view, graph, "_modules") != nullptr;
+}
+
+std::vector<Child> entries_of(const ObjectView& module, const Graph& graph,
+                              std::string_view attribute) {
+  const Child* const map = find_attribute(module, graph, attribute);
+  if (map == nullptr) return {};
+  auto entries = look(graph, map->value).children;
+  std::erase_if(entries, [&](const Child& entry) {
+    return entry.role != Role::kKey || graph.kind(entry.value) == PickleKind::kNone;
+  });
+  return entries;
+}
+
+// What state_dict() goes through, in its order.
+std::vector<Child> module_children(const ObjectView& module, const Graph& graph) {
+  std::vector<Child> children = entries_of(module, graph, "_parameters");
+  std::set<std::string_view> left_out;
+  if (const Child* set = find_attribute(module, graph, "_non_persistent_buffers_set")) {
+    for (const Child& name : look(graph, set->value).children) {
+      left_out.insert(graph.text_or_empty(name.value));
+    }
+  }
+  for (const Child& buffer : entries_of(module, graph, "_buffers")) {
+    if (!left_out.contains(graph.text_or_empty(buffer.key))) children.push_back(buffer);
+  }
+  const auto modules = entries_of(module, graph, "_modules");
+  children.insert(children.end(), modules.begin(), modules.end());
+  return children;
+}
+
+// Nothing in it is worth a step: a list of scalars, or anything of them if all of it is one leaf.
+bool is_plain_list(const Graph& graph, const ObjectView& view, bool collapse) {
+  if (!collapse && view.kind != Kind::kSequence) return false;
+  return std::ranges::all_of(view.children, [&](const Child& child) {
+    return graph.kind(child.value) < PickleKind::kTuple;
+  });
+}
+
+bool is_script_class(const ObjectView& view) {
+  return view.kind == Kind::kInstance && view.module.starts_with("__torch__");
+}
+
+// ---- the walk
+
+class Collector {
+ public:
+  Collector(Document& document, const CollectOptions& options, std::size_t most)
+      : options_(options),
+        most_(most),
+        path_(options.prefix),
+        budget_(walk_budget(document.graph())) {}
+
+  Collected collect(Document& document, Value root);
+
+ private:
+  // An object whose children are being walked.
+  struct Frame {
+    Document* document;
+    std::vector<Child> children;
+    std::size_t next;
+    std::size_t path_size;  // of its own path
+    std::size_t leaves;     // before it
+    std::size_t tensors;    // before it
+    Value value;
+  };
+
+  std::size_t tensor_count() const { return out_.tensors.size() + out_.specials.size(); }
+  void visit(Document& document, Value value);
+  void enter(Document& document, Value value);
+  void leave();
+  void take_tensor(Document& document, Value value);
+  void take_file(Document& document, Value value);
+  void add_leaf(const Graph& graph, Value value, std::string text);
+  void trouble(const Error& error) { out_.troubles.push_back({name(), error}); }
+  std::string name() const { return path_.empty() ? "tensor" : path_; }
+  // Takes what one more step costs; false if that is too much.
+  bool afford_step();
+  void note_module_attributes(const Document& document, const ObjectView& view);
+
+  const CollectOptions& options_;
+  std::size_t most_;
+  Collected out_;
+  std::string path_;
+  std::size_t budget_;
+  std::size_t name_bytes_ = 0;
+  std::vector<Frame> frames_;
+  std::set<std::pair<const Document*, std::uint32_t>> open_;  // nodes of the frames
+};
+
+Collected Collector::collect(Document& document, Value root) {
+  visit(document, root);
+  while (!frames_.empty() && tensor_count() < most_) {
+    Frame& frame = frames_.back();
+    path_.resize(frame.path_size);
+    if (frame.next == frame.children.size()) {
+      leave();
+      continue;
+    }
+    const Child child = frame.children[frame.next++];
+    if (!path_.empty()) path_ += '.';
+    path_ += child_name(frame.document->graph(), child);
+    if (!afford_step()) break;
+    visit(*frame.document, child.value);
+  }
+  return std::move(out_);
+}
+
+bool Collector::afford_step() {
+  name_bytes_ += path_.size();
+  if (budget_-- > 0 && name_bytes_ <= kMaxNameBytes) return true;
+  out_.troubles.push_back(
+      {"", {ErrorCode::kLimit, 0, Error::kNoOffset, "objects share each other too often to walk"}});
+  return false;
+}
+
+void Collector::visit(Document& document, Value value) {
+  switch (document.meaning(value)) {
+    case Meaning::kTensor:
+      return take_tensor(document, value);
+    case Meaning::kFile:
+      return take_file(document, value);
+    case Meaning::kPlain:
+      return enter(document, value);
+  }
+}
+
+void Collector::take_tensor(Document& document, Value value) {
+  const auto& tensor = document.tensor(value);
+  if (!tensor) return trouble(tensor.error());
+  if (const auto* dense = std::get_if<TorchTensor>(&*tensor)) {
+    out_.tensors.push_back({name(), dense->view, dense->entry});
+    return;
+  }
+  out_.specials.push_back(std::get<SpecialTensor>(*tensor));
+  out_.specials.back().name = name();
+}
+
+void Collector::take_file(Document& document, Value value) {
+  const auto inner = document.file(value);
+  if (!inner) return trouble(inner.error());
+  visit(**inner, (*inner)->root());
+}
+
+void Collector::enter(Document& document, Value value) {
+  const Graph& graph = document.graph();
+  const auto node = graph.node_index(value);
+  if (node && open_.contains({&document, *node})) {
+    return add_leaf(graph, value, "a reference to what holds it");
+  }
+  ObjectView view = module_view(graph, value);
+  const bool is_container = view.kind == Kind::kSequence || view.kind == Kind::kMapping ||
+                            view.kind == Kind::kInstance;
+  if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
+    return add_leaf(graph, value, describe(graph, value));
+  }
+  if (frames_.size() == kMaxDepth) {
+    return trouble({ErrorCode::kLimit, 0, Error::kNoOffset, "objects nested more than 1,000 deep"});
+  }
+  Frame frame{&document, {}, 0, path_.size(), out_.leaves.size(), tensor_count(), value};
+  if (is_module_view(view, graph)) {
+    frame.children = module_children(view, graph);
+    note_module_attributes(document, view);
+  } else if (document.is_script() && is_script_class(view)) {
+    frame.children = named_children(document, value);
+  } else {
+    frame.children = std::move(view.children);
+  }
+  open_.emplace(&document, *node);
+  frames_.push_back(std::move(frame));
+}
+
+void Collector::leave() {
+  const Frame& frame = frames_.back();
+  const bool has_tensors = tensor_count() > frame.tensors;
+  if (!has_tensors && (options_.collapse || frame.children.empty())) {
+    out_.leaves.resize(frame.leaves);
+    const Graph& graph = frame.document->graph();
+    add_leaf(graph, frame.value, describe(graph, frame.value));
+  }
+  open_.erase({frame.document, *frame.document->graph().node_index(frame.value)});
+  frames_.pop_back();
+}
+
+// Tensors that a module has besides its parameters and buffers; state_dict() leaves them out.
+void Collector::note_module_attributes(const Document& document, const ObjectView& view) {
+  for (const Child& child : view.children) {
+    if (child.role != Role::kAttribute || document.meaning(child.value) != Meaning::kTensor) {
+      continue;
+    }
+    const std::string attribute = child_name(document.graph(), child);
+    out_.leaves.push_back({path_.empty() ? attribute : path_ + "." + attribute,
+                           "a tensor that state_dict() leaves out", "", false});
+  }
+}
+
+void Collector::add_leaf(const Graph& graph, Value value, std::string text) {
+  Leaf leaf{path_, std::move(text), "", false};
+  switch (graph.kind(value)) {
+    case PickleKind::kString:
+    case PickleKind::kPy2String:
+      leaf.value = graph.text(value);
+      leaf.is_scalar = true;
+      break;
+    case PickleKind::kNone:
+    case PickleKind::kBool:
+    case PickleKind::kInt:
+    case PickleKind::kBigInt:
+    case PickleKind::kFloat:
+      leaf.value = pickle::expression(graph, value, 10'000);
+      leaf.is_scalar = true;
+      break;
+    case PickleKind::kTuple:
+    case PickleKind::kList:
+      if (options_.collapse) break;
+      leaf.value = pickle::expression(graph, value, 10'000);
+      leaf.is_scalar = is_plain_list(graph, look(graph, value), false);
+      break;
+    default:
+      break;
+  }
+  out_.leaves.push_back(std::move(leaf));
+}
+
+std::string count_text(const char* what, std::size_t count) {
+  return std::string(what) + " of " + std::to_string(count);
+}
+
+}  // namespace
+
+Collected collect(Document& document, Value root, const CollectOptions& options) {
+  return Collector(document, options, SIZE_MAX).collect(document, root);
+}
+
+std::size_t count_tensors(Document& document, Value root, std::size_t most) {
+  const Collected found = Collector(document, {}, most).collect(document, root);
+  return found.tensors.size() + found.specials.size();
+}
+
+std::string child_name(const Graph& graph, const Child& child) {
+  switch (child.role) {
+    case Role::kIndex:
+      return std::to_string(child.index);
+    case Role::kArgument:
+      return "args." + std::to_string(child.index);
+    case Role::kState:
+      return child.index == 0 ? "state" : "state." + std::to_string(child.index);
+    case Role::kKey:
+    case Role::kAttribute:
+      break;
+  }
+  if (graph.is_text(child.key)) return std::string(graph.text(child.key));
+  return pickle::expression(graph, child.key, 100);
+}
+
+std::vector<Child> named_children(const Document& document, Value value) {
+  const Graph& graph = document.graph();
+  ObjectView view = module_view(graph, value);
+  if (is_module_view(view, graph)) return module_children(view, graph);
+  if (!document.is_script() || !is_script_class(view)) return std::move(view.children);
+  std::erase_if(view.children, [&](const Child& child) {
+    if (document.meaning(child.value) != Meaning::kPlain) return false;
+    return !is_script_class(look(graph, child.value));
+  });
+  return std::move(view.children);
+}
+
+bool is_module(const Graph& graph, Value value) {
+  return is_module_view(module_view(graph, value), graph);
+}
+
+std::string describe(const Graph& graph, Value value) {
+  const ObjectView view = look(graph, value);
+  switch (view.kind) {
+    case Kind::kInstance:
+      return pickle::expression(graph, graph.callable(value), 100);
+    case Kind::kSequence:
+    case Kind::kMapping:
+      if (graph.kind(value) == PickleKind::kCall) {
+        return count_text(pickle::expression(graph, graph.callable(value), 60).c_str(),
+                          view.children.size());
+      }
+      return count_text(std::string(pickle::kind_name(graph.kind(value))).c_str(),
+                        view.children.size());
+    case Kind::kBytes:
+      return "bytes";
+    case Kind::kNone:
+    case Kind::kName:
+    case Kind::kComplex:
+      return pickle::expression(graph, value, 80);
+    default:
+      return std::string(pickle::kind_name(graph.kind(value))) + " " +
+             pickle::expression(graph, value, 60);
+  }
+}
+
+}  // namespace tare::object

@@ -1,0 +1,68 @@
+// One pickle of a model file together with what stands around it: its storages, arrays between its
+// opcodes, files inside its bytes.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "object/python_objects.hpp"
+#include "object/torch_objects.hpp"
+
+namespace tare::object {
+
+class Document;
+
+// Opens a model file that stands inside another one; `depth` files are around it.
+using NestedOpener =
+    std::function<Result<std::unique_ptr<Document>>(ByteSpan file, unsigned depth)>;
+
+// What is known of a pickle besides its bytes.
+struct Surroundings {
+  std::unique_ptr<Externals> externals{};
+  NestedOpener nested{};
+  unsigned depth = 0;      // files around this one
+  bool is_script = false;  // TorchScript: a module's state is its tensors and modules alone
+};
+
+// What a value means beyond what Python itself makes of it.
+enum class Meaning : std::uint8_t {
+  kPlain,
+  kTensor,  // of torch, or an array of numpy
+  kFile,    // a model file in its bytes
+};
+
+// Not copyable or movable: readers refer to the run inside. Not thread-safe.
+class Document {
+ public:
+  Document(pickle::Run run, Surroundings surroundings);
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
+
+  const pickle::Run& run() const { return run_; }
+  const Graph& graph() const { return run_.graph; }
+  Value root() const { return run_.result; }
+  bool is_script() const { return surroundings_.is_script; }
+  TorchReader& torch() { return torch_; }
+
+  Meaning meaning(Value value) const;
+  // Of a value that means a tensor. The same value is read once.
+  const Result<AnyTensor>& tensor(Value value);
+  // Of a value that means a file: the document in it. Opened once.
+  Result<Document*> file(Value value);
+
+ private:
+  Result<AnyTensor> read(Value value);
+  Result<TorchReader::Loaded> load_storage(ByteSpan file);
+  Result<Document*> open(ByteSpan file);
+
+  pickle::Run run_;
+  Surroundings surroundings_;
+  TorchReader torch_;
+  std::unordered_map<std::uint32_t, Result<AnyTensor>> tensors_;  // by node
+  std::unordered_map<const std::byte*, Result<std::unique_ptr<Document>>> files_;
+};
+
+}  // namespace tare::object

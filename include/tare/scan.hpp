@@ -25,9 +25,16 @@ enum class Verdict : std::uint8_t {
 // The stable lower-case name: "safe".
 const char* verdict_name(Verdict verdict);
 
+// What a finding says about whoever wrote the file.
+enum class Trust : bool {
+  kOdd,      // honest files have it as well
+  kHostile,  // none does: nothing in the file is to be taken, not even its tensors
+};
+
 struct Rule {
   const char* id;  // "TARE-PKL-001"; never reused for another meaning
   Verdict severity;
+  Trust trust;
   const char* title;  // what was found
   const char* why;    // why it matters, one sentence
   const char* what_to_do;

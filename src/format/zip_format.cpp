@@ -149,7 +149,7 @@ void PartLister::add_entry(std::size_t index) {
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
   }
   if (kind == PartKind::kTensorData && entry.method != zip::kStored) {
-    list_.notes.push_back({NoteKind::kAmbiguous, entry.central_offset, entry.name,
+    list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCompressedTensor)});
   }
   list_.parts.push_back({entry.name, kind, content, offset});

@@ -20,6 +20,10 @@ std::size_t walk_budget(const Graph& graph) {
   return 8 * graph.node_count() + 1'000'000;
 }
 
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
 // ---- modules
 
 // The attributes of a module as a mapping: of an instance, or the dict that
@@ -80,6 +84,14 @@ bool is_plain_list(const Graph& graph, const ObjectView& view, bool collapse) {
 
 bool is_script_class(const ObjectView& view) {
   return view.kind == Kind::kInstance && view.module.starts_with("__torch__");
+}
+
+// What an object holds; what it was made from counts only if it holds nothing else, as in a
+// namedtuple: a class may make anything of its arguments.
+std::vector<Child> own_children(ObjectView view) {
+  const auto is_argument = [](const Child& child) { return child.role == Role::kArgument; };
+  if (!std::ranges::all_of(view.children, is_argument)) std::erase_if(view.children, is_argument);
+  return std::move(view.children);
 }
 
 // ---- the walk
@@ -173,7 +185,15 @@ void Collector::take_tensor(Document& document, Value value) {
     out_.tensors.push_back({name(), dense->view, dense->entry});
     return;
   }
-  out_.specials.push_back(std::get<SpecialTensor>(*tensor));
+  const SpecialTensor& special = std::get<SpecialTensor>(*tensor);
+  // A class that keeps its elements in other tensors is these.
+  if (special.kind == SpecialKind::kSubclass && !special.parts.empty()) {
+    for (const NamedTensor& part : special.parts) {
+      out_.tensors.push_back({joined(path_, part.name), part.view, part.entry});
+    }
+    return;
+  }
+  out_.specials.push_back(special);
   out_.specials.back().name = name();
 }
 
@@ -192,6 +212,7 @@ void Collector::enter(Document& document, Value value) {
   ObjectView view = module_view(graph, value);
   const bool is_container = view.kind == Kind::kSequence || view.kind == Kind::kMapping ||
                             view.kind == Kind::kInstance;
+  if (view.kind == Kind::kMapping && view.children.empty()) return;  // nothing, and of no type
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
     return add_leaf(graph, value, describe(graph, value));
   }
@@ -205,7 +226,7 @@ void Collector::enter(Document& document, Value value) {
   } else if (document.is_script() && is_script_class(view)) {
     frame.children = named_children(document, value);
   } else {
-    frame.children = std::move(view.children);
+    frame.children = own_children(std::move(view));
   }
   open_.emplace(&document, *node);
   frames_.push_back(std::move(frame));
@@ -229,8 +250,7 @@ void Collector::note_module_attributes(const Document& document, const ObjectVie
     if (child.role != Role::kAttribute || document.meaning(child.value) != Meaning::kTensor) {
       continue;
     }
-    const std::string attribute = child_name(document.graph(), child);
-    out_.leaves.push_back({path_.empty() ? attribute : path_ + "." + attribute,
+    out_.leaves.push_back({joined(path_, child_name(document.graph(), child)),
                            "a tensor that state_dict() leaves out", "", false});
   }
 }
@@ -281,9 +301,8 @@ std::size_t count_tensors(Document& document, Value root, std::size_t most) {
 std::string child_name(const Graph& graph, const Child& child) {
   switch (child.role) {
     case Role::kIndex:
-      return std::to_string(child.index);
     case Role::kArgument:
-      return "args." + std::to_string(child.index);
+      return std::to_string(child.index);
     case Role::kState:
       return child.index == 0 ? "state" : "state." + std::to_string(child.index);
     case Role::kKey:
@@ -298,7 +317,7 @@ std::vector<Child> named_children(const Document& document, Value value) {
   const Graph& graph = document.graph();
   ObjectView view = module_view(graph, value);
   if (is_module_view(view, graph)) return module_children(view, graph);
-  if (!document.is_script() || !is_script_class(view)) return std::move(view.children);
+  if (!document.is_script() || !is_script_class(view)) return own_children(std::move(view));
   std::erase_if(view.children, [&](const Child& child) {
     if (document.meaning(child.value) != Meaning::kPlain) return false;
     return !is_script_class(look(graph, child.value));

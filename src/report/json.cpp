@@ -213,4 +213,32 @@ std::string hash_json(const HashedModel& hashed) {
   return dump(document);
 }
 
+std::string convert_json(const ConvertedModel& converted) {
+  const ConvertSummary& summary = converted.summary;
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["path"] = converted.path;
+  document["key"] = converted.selection.key;
+  document["dry_run"] = converted.dry_run;
+  document["files"] = Json::array();
+  for (const WrittenFile& file : summary.files) {
+    document["files"].push_back(
+        {{"path", file.path.string()},
+         {"bytes", file.bytes},
+         {"sha256", file.sha256.empty() ? Json(nullptr) : Json(file.sha256)}});
+  }
+  document["tensors"] = summary.tensors;
+  document["tensor_bytes"] = summary.tensor_bytes;
+  document["file_bytes"] = summary.file_bytes;
+  document["seconds"] = converted.seconds;
+  document["verified"] = summary.verified;
+  document["tied"] = summary.tied;
+  document["overlapping"] = summary.overlapping;
+  document["dropped"] = Json::array();
+  for (const Dropped& dropped : converted.selection.dropped) {
+    document["dropped"].push_back({{"path", dropped.path}, {"what", dropped.what}});
+  }
+  return dump(document);
+}
+
 }  // namespace tare::report

@@ -22,5 +22,6 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
 std::string verify_json(const ComparedModels& models);
 std::string check_json(const std::vector<CheckedFile>& files);
 std::string hash_json(const HashedModel& hashed);
+std::string convert_json(const ConvertedModel& converted);
 
 }  // namespace tare::report

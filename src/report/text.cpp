@@ -335,4 +335,55 @@ std::string hash_text(const HashedModel& hashed) {
   return out;
 }
 
+namespace {
+
+// More than these are for --json.
+constexpr std::size_t kMaxListed = 40;
+
+void append_dropped(std::string& out, const std::vector<Dropped>& dropped) {
+  const auto end = std::back_inserter(out);
+  if (!dropped.empty()) fmt::format_to(end, "not tensors, and left out:\n");
+  for (std::size_t i = 0; i < std::min(dropped.size(), kMaxListed); ++i) {
+    const std::string path = dropped[i].path.empty() ? "(the whole)" : printable(dropped[i].path);
+    fmt::format_to(end, "  {}: {}\n", path, printable(dropped[i].what));
+  }
+  if (dropped.size() > kMaxListed) {
+    fmt::format_to(end, "  and {} more; --json lists them\n", dropped.size() - kMaxListed);
+  }
+}
+
+}  // namespace
+
+std::string convert_text(const ConvertedModel& converted) {
+  const ConvertSummary& summary = converted.summary;
+  std::string out;
+  const auto end = std::back_inserter(out);
+  if (!converted.selection.key.empty()) {
+    fmt::format_to(end, "taken: {}\n", printable(converted.selection.key));
+  }
+  for (const WrittenFile& file : summary.files) {
+    fmt::format_to(end, "{}{}\n", printable(file.path.string()),
+                   converted.dry_run ? "" : fmt::format(": {}", human_bytes(file.bytes)));
+    if (!file.sha256.empty()) fmt::format_to(end, "  sha256 {}\n", file.sha256);
+  }
+  if (converted.dry_run) {
+    fmt::format_to(end, "{} tensor{}, {}; nothing was written\n", summary.tensors,
+                   plural(summary.tensors), human_bytes(summary.tensor_bytes));
+  } else {
+    fmt::format_to(end, "{} tensor{}, {} in {:.2f} s ({:.0f} MB/s), {}\n", summary.tensors,
+                   plural(summary.tensors), human_bytes(summary.file_bytes), converted.seconds,
+                   static_cast<double>(summary.file_bytes) / 1e6 / std::max(converted.seconds, 1e-9),
+                   summary.verified ? "verified against the source" : "not verified");
+  }
+  for (const auto& [name, kept] : summary.tied) {
+    fmt::format_to(end, "{} is {}, written once\n", printable(name), printable(kept));
+  }
+  if (summary.overlapping > 0) {
+    fmt::format_to(end, "{} tensors share memory in the source; each is written in full\n",
+                   summary.overlapping);
+  }
+  append_dropped(out, converted.selection.dropped);
+  return out;
+}
+
 }  // namespace tare::report

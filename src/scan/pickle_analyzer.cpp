@@ -1,5 +1,6 @@
 #include <unordered_set>
 
+#include "object/torch_objects.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/policy.hpp"
 #include "scan/rules.hpp"
@@ -14,7 +15,12 @@ using pickle::Graph;
 using pickle::Kind;
 using pickle::Value;
 
-// Judges one stream; offsets in findings count from the start of the part.
+// Offsets in findings count from the start of the entry; a part that is none is a part of the file.
+std::uint64_t start_of(const format::Part& part) {
+  return part.path.empty() && part.offset != Error::kNoOffset ? part.offset : 0;
+}
+
+// Judges one stream.
 class StreamAnalyzer {
  public:
   StreamAnalyzer(const format::Part& part, std::uint64_t base, const pickle::Run& run,
@@ -30,7 +36,7 @@ class StreamAnalyzer {
     Finding* finding = findings_.add(rule);
     if (finding == nullptr) return nullptr;
     finding->entry = part_.path;
-    finding->offset = base_ + offset;
+    finding->offset = start_of(part_) + base_ + offset;
     finding->detail = std::move(detail);
     return finding;
   }
@@ -123,7 +129,9 @@ void StreamAnalyzer::analyze() {
       case EventKind::kSetItems:
       case EventKind::kAddItems:
         if (!scan_policy::is_allowed_items(graph_, event)) {
-          add(scan_rules::kPickleItems, event,
+          add(object::is_tensor(graph_, event.subject) ? scan_rules::kPickleItems
+                                                       : scan_rules::kPickleObjectItems,
+              event,
               "a " + std::string(pickle::kind_name(graph_.kind(event.subject))) +
                   " takes items here");
         }
@@ -165,7 +173,7 @@ void analyze_pickle(const format::Part& part, Findings& findings) {
       const bool plain = run.end == pickle::End::kStop;
       if (Finding* finding = findings.add(scan_rules::kPickleTrailing)) {
         finding->entry = part.path;
-        finding->offset = base;
+        finding->offset = start_of(part) + base;
         finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
                           (plain ? ", another pickle among them" : "");
       }

@@ -56,6 +56,8 @@ PUBLIC = {
     "compare.hpp": "format",
     "digest.hpp": "format",
     "model.hpp": "format",
+    "objects.hpp": "tensor",
+    "select.hpp": "format",
     "safetensors.hpp": "format",
     "safetensors_file.hpp": "format",
     "safetensors_writer.hpp": "format",

@@ -84,11 +84,11 @@ _POINTS = [("x", "f4"), ("y", "i8", (2,))]
 for _label, _make, _words in (
     ("complex128", lambda: numpy.array([1j]), "complex128|C128"),
     ("longdouble", lambda: numpy.array([1], numpy.longdouble), "f16|longdouble|float128"),
-    ("structured", lambda: numpy.zeros(3, _POINTS), "no tensor|structured"),
-    ("text", lambda: numpy.array(["ab", "c"]), "no tensor|text|string|U2"),
-    ("bytes", lambda: numpy.array([b"ab", b"c"]), "no tensor|bytes|string|S2"),
-    ("date", lambda: numpy.array(["2024-01-02"], "M8[D]"), "no tensor|date|M8"),
-    ("objects", lambda: numpy.array([None, "x"], object), "no tensor|object"),
+    ("structured", lambda: numpy.zeros(3, _POINTS), "no tensors|structured"),
+    ("text", lambda: numpy.array(["ab", "c"]), "no tensors|text|string|U2"),
+    ("bytes", lambda: numpy.array([b"ab", b"c"]), "no tensors|bytes|string|S2"),
+    ("date", lambda: numpy.array(["2024-01-02"], "M8[D]"), "no tensors|date|M8"),
+    ("objects", lambda: numpy.array([None, "x"], object), "no tensors|object"),
 ):
     _npy_refused(_label, _make, _words)
 

@@ -57,7 +57,7 @@ def momentum(k):
 @kind("training.scheduler")
 def scheduler(k):
     k.save(Run().scheduler.state_dict())
-    k.refuse("no tensor")
+    k.refuse("no tensors")
 
 
 @kind("training.rng_state")
@@ -90,7 +90,7 @@ def arguments(k):
     k.save(argparse.Namespace(
         output_dir="/tmp/run", schedule=studio.Schedule.COSINE, device=torch.device("cuda", 0),
         flags=studio.Flags.A | studio.Flags.B, betas=(0.9, 0.999)))
-    k.refuse("no tensor")
+    k.refuse("no tensors")
 
 
 @kind("training.sequences")

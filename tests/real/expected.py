@@ -110,10 +110,11 @@ def without_ties(contents):
     kept, removed, first = {}, {}, {}
     for name in sorted(contents):
         place = contents[name].place
-        if place is not None and place in first:
+        if place in first:
             removed[name] = first[place]
-        else:
-            kept[name] = contents[name]
+            continue
+        kept[name] = contents[name]
+        if place is not None:
             first[place] = name
     return kept, removed
 

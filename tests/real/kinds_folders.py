@@ -10,6 +10,7 @@ import zipfile
 
 import torch
 
+import studio
 from kinds import flatten, kind, load_torch
 
 
@@ -111,10 +112,7 @@ def distributed_training(k):
     """The model and its optimizer, which flat names of the checkpoint keep apart."""
     import torch.distributed.checkpoint as dcp
 
-    layer = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam(layer.parameters())
-    layer(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
+    layer, optimizer = studio.trained()
     value = {"model": layer.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
     loaded = distributed(k, lambda folder: dcp.save(value, checkpoint_id=folder))
     k.expect(loaded["model"])
@@ -215,10 +213,7 @@ def zip_with_a_checkpoint(k):
 @kind("archive.policy")
 def policy(k):
     """As stable-baselines3 has it: the policy, its optimizer, and settings as JSON."""
-    layer = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam(layer.parameters())
-    layer(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
+    layer, optimizer = studio.trained()
     with zipfile.ZipFile(k.path(".zip"), "w") as archive:
         archive.writestr("data", json.dumps({"gamma": 0.99, "policy_class": {":type:": "abc"}}))
         archive.writestr("pytorch_variables.pth", saved(None))

@@ -17,7 +17,8 @@ import torch
 
 import kinds_legacy
 from kinds import kind, load_torch
-from opcodes import PROTO_2, call, dict_of, integer, name, new, stream, text, with_state
+from opcodes import (
+    PROTO_2, dict_of, integer, name, new, persistent, stream, text, tuple_of, with_state)
 
 CALL = r"(posix|os)\.system"
 
@@ -129,7 +130,9 @@ def _zip(k, data_pkl, records):
 
 
 def _tensor(numel):
-    return kinds_legacy.rebuilt(kinds_legacy.storage("0", numel)[:-3] + b"tQ", 0, (numel,), (1,))
+    storage = persistent(tuple_of(
+        text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), integer(numel)))
+    return kinds_legacy.rebuilt(storage, 0, (numel,), (1,))
 
 
 def _restricted(k):

@@ -1,5 +1,7 @@
 """Files of joblib: arrays stand between the opcodes of the pickle, perhaps all of it compressed."""
 
+import io
+
 import numpy
 
 import studio
@@ -95,8 +97,6 @@ class _Pipe:
         self.write, self.flush = file.write, file.flush
 
     def tell(self):
-        import io
-
         raise io.UnsupportedOperation
 
 

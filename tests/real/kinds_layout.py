@@ -4,7 +4,7 @@ What torch cannot be told to write is made by writing the records of a real file
 torch.load reads the result, which must be what was saved.
 """
 
-import os
+import io
 import zipfile
 
 import torch
@@ -22,12 +22,10 @@ def value():
 
 def records(content):
     """What torch.save writes for a value: names without the folder, and bytes, in order."""
-    path = "layout.tmp.pt"
-    torch.save(content, path)
-    with zipfile.ZipFile(path) as archive:
-        found = {i.filename.split("/", 1)[1]: archive.read(i) for i in archive.infolist()}
-    os.remove(path)
-    return found
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    with zipfile.ZipFile(stream) as archive:
+        return {i.filename.split("/", 1)[1]: archive.read(i) for i in archive.infolist()}
 
 
 def write(path, content, folder="archive", method=zipfile.ZIP_STORED):

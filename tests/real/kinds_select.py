@@ -2,6 +2,7 @@
 
 import torch
 
+import studio
 from kinds import flatten, kind
 
 
@@ -76,10 +77,7 @@ def two_candidates(k):
 
 @kind("select.key")
 def key(k):
-    layer = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam(layer.parameters())
-    layer(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
+    layer, optimizer = studio.trained()
     loaded = k.save({"model": layer.state_dict(), "optimizer": optimizer.state_dict(),
                      "list": [small(1.0), small(2.0)], "a.b": small(3.0)})
     k.expect(loaded["model"])
@@ -98,11 +96,7 @@ def no_well_known(k):
 
 
 def adam_state():
-    layer = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam(layer.parameters())
-    layer(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    return optimizer.state_dict()
+    return studio.trained()[1].state_dict()
 
 
 @kind("select.optimizer_beside")

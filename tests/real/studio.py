@@ -93,6 +93,15 @@ class Learner:
         self.model, self.rate = model, 0.1
 
 
+def trained():
+    """A layer after one step of its optimizer, and that."""
+    layer = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return layer, optimizer
+
+
 class Tied(torch.nn.Module):
     """A language model with one matrix for its embedding and its head."""
 

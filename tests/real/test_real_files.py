@@ -137,7 +137,7 @@ def converted(made, case, output):
 
 
 def listed(made, case, verb):
-    """The tensors of `tare inspect` or `tare hash`: those of the output; tied names may be there."""
+    """What `tare inspect` or `tare hash` lists: the output, and perhaps the names tied to it."""
     done = run(made, verb, "--json", case["path"])
     try:
         tensors = json.loads(done.stdout)["tensors"]

@@ -55,4 +55,8 @@ std::expected<Selection, SelectFailure> select_tensors(const Model& model,
 // are not read element by element.
 Model restrict_to(Model model, Selection selection);
 
+// The same model with the names that its metadata maps to tensors, which safetensors.torch writes
+// for tied weights: each is that tensor by another name. A name that the model has is none.
+Model with_tied_names(Model model);
+
 }  // namespace tare

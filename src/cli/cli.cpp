@@ -27,6 +27,24 @@ std::optional<Model> open_or_tell(const std::string& path) {
   return std::nullopt;
 }
 
+void print_error(std::string_view path, const SelectFailure& failure) {
+  print_error(path, Failure(failure));
+  for (const std::string& candidate : failure.candidates) {
+    print_error(path, "--key " + report::printable(candidate));
+  }
+}
+
+std::optional<Model> open_selected_or_tell(const std::string& path, const std::string& key) {
+  auto model = open_or_tell(path);
+  if (!model) return std::nullopt;
+  auto selection = select_tensors(*model, {.key = key});
+  if (!selection) {
+    print_error(path, selection.error());
+    return std::nullopt;
+  }
+  return with_tied_names(restrict_to(std::move(*model), std::move(*selection)));
+}
+
 bool print(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
          std::fflush(stdout) == 0;

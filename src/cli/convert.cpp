@@ -139,13 +139,6 @@ int scan_files(const ConvertArguments& arguments, const Model& model) {
 
 // ---- the conversion
 
-void print_select_failure(const ConvertArguments& arguments, const SelectFailure& failure) {
-  print_error(arguments.input, failure);
-  for (const std::string& candidate : failure.candidates) {
-    print_error(arguments.input, fmt::format("--key {}", report::printable(candidate)));
-  }
-}
-
 bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
   std::error_code ignored;
   return std::filesystem::equivalent(a, b, ignored);
@@ -187,7 +180,7 @@ int run_convert(const ConvertArguments& arguments) {
   if (const int refused = scan_files(arguments, *model); refused != kOk) return refused;
   const auto selection = select_tensors(*model, arguments.select);
   if (!selection) {
-    print_select_failure(arguments, selection.error());
+    print_error(arguments.input, selection.error());
     return kError;
   }
   const auto summary = convert_with_progress(*selection, output, options);

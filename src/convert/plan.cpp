@@ -16,6 +16,12 @@ std::unexpected<Failure> failure(ErrorCode code, const char* what, const std::st
   return std::unexpected(Failure(Error{code, 0, Error::kNoOffset, what}, subject));
 }
 
+// The whole of its storage: what save_model() calls complete. Only such a tensor is written in the
+// place of others.
+bool is_complete(const TensorView& view) {
+  return view.offset == 0 && view.byte_count() == view.storage.size();
+}
+
 // Two views with equal ones are the same elements. Strides that are never taken do not count.
 using ViewKey = std::tuple<const std::byte*, std::size_t, std::uint64_t, DType, Shape,
                            std::vector<std::uint64_t>>;
@@ -99,7 +105,7 @@ Result<PlannedTensor> planned(const SpecialTensor& tensor, const ConvertOptions&
 std::map<std::string, std::string> find_ties(std::span<const NamedTensor> tensors) {
   std::map<ViewKey, std::vector<const std::string*>> names;
   for (const NamedTensor& tensor : tensors) {
-    if (can_be_tied(tensor.view) && !tensor.view.stored) {
+    if (can_be_tied(tensor.view) && is_complete(tensor.view)) {
       names[key_of(tensor.view)].push_back(&tensor.name);
     }
   }
@@ -166,11 +172,14 @@ std::expected<ConvertPlan, Failure> plan_conversion(const Selection& selection,
     for (const PlannedTensor& tensor : plan.tensors) {
       if (has_safetensors_type(tensor.dtype)) continue;
       return failure(ErrorCode::kUnsupported,
-                     "has complex numbers of a size that safetensors has no type for", tensor.name);
+                     tensor.dtype == DType::kC128
+                         ? "is complex128 (C128), which safetensors has no type for"
+                         : "is complex32 (C32), which safetensors has no type for",
+                     tensor.name);
     }
   }
   if (plan.tensors.empty() && !selection.dropped.empty()) {
-    return failure(ErrorCode::kNotFound, "there is no tensor in it", selection.key);
+    return failure(ErrorCode::kNotFound, "holds no tensors", selection.key);
   }
   plan.overlapping = count_overlapping(plan.tensors);
   plan.metadata = selection.scalars;

@@ -232,6 +232,7 @@ Selector::Outcome Selector::select_in(Place root, const std::string& path) {
   }
   struct Part {
     std::string name;
+    bool is_key;  // of a dict, not an attribute
     Place place;
     bool holds = false;  // a container with tensors
     bool optimizer = false;
@@ -241,13 +242,14 @@ Selector::Outcome Selector::select_in(Place root, const std::string& path) {
   std::set<std::uint32_t> distinct;
   const Part* chosen = nullptr;
   for (const Child& child : children_of(root)) {
-    Part part{object::child_name(graph, child), settle({root.document, child.value})};
+    Part part{object::child_name(graph, child), child.role == object::Role::kKey,
+              settle({root.document, child.value})};
     part.holds = !is_tensor(part.place) && holds_tensors(part.place);
     part.optimizer = part.holds && (is_optimizer(part.place) || is_optimizer_list(part.place));
     parts.push_back(std::move(part));
   }
   for (const Part& part : parts) {
-    if (!part.holds || part.optimizer || !is_model_key(part.name)) continue;
+    if (!part.holds || part.optimizer || !part.is_key || !is_model_key(part.name)) continue;
     // The same object under two keys is one candidate.
     if (!distinct.insert(part.place.value.bits()).second) continue;
     keys.push_back(joined(path, part.name));
@@ -406,6 +408,21 @@ Model restrict_to(Model model, Selection selection) {
                                  {ErrorCode::kUnsupported, 0, Error::kNoOffset,
                                   "is no dense tensor: it is not read element by element"}});
   }
+  return {model.take_files(), format, std::move(contents)};
+}
+
+Model with_tied_names(Model model) {
+  const std::string_view format = model.format();
+  ModelContents contents = model.take_contents();
+  std::set<std::string_view> names;
+  for (const NamedTensor& tensor : contents.tensors) names.insert(tensor.name);
+  std::vector<NamedTensor> tied;
+  for (const auto& [name, kept] : contents.metadata) {
+    if (names.contains(name) || !names.contains(kept)) continue;
+    const auto found = std::ranges::find(contents.tensors, kept, &NamedTensor::name);
+    tied.push_back({name, found->view, found->entry});
+  }
+  std::ranges::move(tied, std::back_inserter(contents.tensors));
   return {model.take_files(), format, std::move(contents)};
 }
 

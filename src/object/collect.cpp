@@ -20,10 +20,6 @@ std::size_t walk_budget(const Graph& graph) {
   return 8 * graph.node_count() + 1'000'000;
 }
 
-std::string joined(const std::string& path, const std::string& name) {
-  return path.empty() ? name : path + "." + name;
-}
-
 // ---- modules
 
 // The attributes of a module as a mapping: of an instance, or the dict that
@@ -126,7 +122,10 @@ class Collector {
   void take_file(Document& document, Value value);
   void add_leaf(const Graph& graph, Value value, std::string text);
   void trouble(const Error& error) { out_.troubles.push_back({name(), error}); }
-  std::string name() const { return path_.empty() ? "tensor" : path_; }
+  // A name may be empty: that of an empty key.
+  std::string name() const { return has_path() ? path_ : "tensor"; }
+  std::string inside(const std::string& name) const { return has_path() ? path_ + "." + name : name; }
+  bool has_path() const { return !frames_.empty() || !options_.prefix.empty(); }
   // Takes what one more step costs; false if that is too much.
   bool afford_step();
   void note_module_attributes(const Document& document, const ObjectView& view);
@@ -151,7 +150,7 @@ Collected Collector::collect(Document& document, Value root) {
       continue;
     }
     const Child child = frame.children[frame.next++];
-    if (!path_.empty()) path_ += '.';
+    if (frames_.size() > 1 || !options_.prefix.empty()) path_ += '.';
     path_ += child_name(frame.document->graph(), child);
     if (!afford_step()) break;
     visit(*frame.document, child.value);
@@ -189,7 +188,7 @@ void Collector::take_tensor(Document& document, Value value) {
   // A class that keeps its elements in other tensors is these.
   if (special.kind == SpecialKind::kSubclass && !special.parts.empty()) {
     for (const NamedTensor& part : special.parts) {
-      out_.tensors.push_back({joined(path_, part.name), part.view, part.entry});
+      out_.tensors.push_back({inside(part.name), part.view, part.entry});
     }
     return;
   }
@@ -250,7 +249,7 @@ void Collector::note_module_attributes(const Document& document, const ObjectVie
     if (child.role != Role::kAttribute || document.meaning(child.value) != Meaning::kTensor) {
       continue;
     }
-    out_.leaves.push_back({joined(path_, child_name(document.graph(), child)),
+    out_.leaves.push_back({inside(child_name(document.graph(), child)),
                            "a tensor that state_dict() leaves out", "", false});
   }
 }

@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/content.hpp"
 #include "report/sizes.hpp"
+#include "tare/select.hpp"
 
 namespace tare::report {
 namespace {
@@ -110,6 +112,14 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
                                    {"bytes", tensor.view.byte_count()},
                                    {"entry", tensor.entry}});
   }
+  document["special_tensors"] = Json::array();
+  for (const SpecialTensor& tensor : contents.specials) {
+    document["special_tensors"].push_back({{"name", tensor.name},
+                                           {"layout", special_kind_name(tensor.kind)},
+                                           {"dtype", dtype_name(tensor.dtype)},
+                                           {"shape", tensor.shape},
+                                           {"entry", tensor.entry}});
+  }
   document["tensor_bytes"] = model.tensor_bytes();
   document["dtypes"] = Json::array();
   for (const DTypeSize& size : dtype_sizes(model)) {
@@ -125,6 +135,10 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
                                 {"bytes", group.bytes},
                                 {"folded", group.folded}});
   }
+  const auto selection = select_tensors(model);
+  document["key"] = selection ? Json(selection->key) : Json(nullptr);
+  document["candidates"] = selection ? Json::array() : Json(selection.error().candidates);
+  document["content"] = contents.objects ? content_json(*contents.objects) : Json::array();
   document["metadata"] = contents.metadata;
   document["imports"] = contents.imports;
   document["problems"] = problems_json(contents);

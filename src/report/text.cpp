@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <iterator>
 
+#include "report/content.hpp"
 #include "report/sizes.hpp"
+#include "tare/select.hpp"
 
 namespace tare::report {
 namespace {
@@ -123,6 +125,31 @@ void append_dtypes(std::string& out, const Model& model) {
   }
 }
 
+void append_specials(std::string& out, const Model& model) {
+  const auto& specials = model.contents().specials;
+  if (!specials.empty()) out += "\n  not dense\n";
+  for (const SpecialTensor& tensor : specials) {
+    fmt::format_to(std::back_inserter(out), "  {}  {} {} {}\n", printable(tensor.name),
+                   special_kind_name(tensor.kind), dtype_name(tensor.dtype),
+                   shape_text(tensor.shape));
+  }
+}
+
+// What convert, hash and verify take, if that is not everything.
+void append_taken(std::string& out, const Model& model) {
+  const auto end = std::back_inserter(out);
+  const auto selection = select_tensors(model);
+  if (!selection) {
+    fmt::format_to(end, "\nseveral models: --key chooses one in convert, hash and verify\n");
+    for (const std::string& key : selection.error().candidates) {
+      fmt::format_to(end, "  {}\n", printable(key));
+    }
+  } else if (!selection->key.empty()) {
+    fmt::format_to(end, "\nthe model in it: {} ({} tensors)\n", printable(selection->key),
+                   selection->tensors.size() + selection->specials.size());
+  }
+}
+
 std::string label_text(const SizeGroup& group) {
   const std::string label = group.label.empty() ? "''" : printable(group.label);
   return std::string(std::size_t{2} * group.depth, ' ') + label;
@@ -227,7 +254,12 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   } else {
     append_table(out, model);
   }
+  append_specials(out, model);
   append_dtypes(out, model);
+  if (options.tree && contents.objects && has_content(*contents.objects)) {
+    out += "\ncontent\n" + content_text(*contents.objects, options.depth);
+  }
+  append_taken(out, model);
   if (!contents.metadata.empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : contents.metadata) {
     fmt::format_to(end, "  {} = {}\n", printable(key), printable(value));

@@ -136,6 +136,12 @@ def converted(made, case, output):
         yield f"convert does not tell that {word} is dropped"
 
 
+def case_key(case):
+    """The key that a conversion is told to take."""
+    arguments = case["arguments"]
+    return arguments[arguments.index("--key") + 1] if "--key" in arguments else None
+
+
 def listed(made, case, verb):
     """What `tare inspect` or `tare hash` lists: the output, and perhaps the names tied to it."""
     done = run(made, verb, "--json", case["path"])
@@ -146,6 +152,12 @@ def listed(made, case, verb):
         return
     found = {t["name"]: (t["dtype"], t["shape"], t.get("sha256")) for t in tensors}
     wanted = wanted_tensors(case)
+    if verb == "inspect":
+        # It lists everything by its whole path; the model is under a key of it.
+        key = case_key(case) or json.loads(done.stdout)["key"]
+        prefix = f"{key}." if key and key != "." else ""
+        found = {n.removeprefix(prefix): t for n, t in found.items() if n.startswith(prefix)}
+        found = {n: t for n, t in found.items() if n in wanted or n in case["removed"]}
     for removed, kept in case["removed"].items():
         if removed in found:
             wanted[removed] = wanted[kept]

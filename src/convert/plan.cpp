@@ -23,7 +23,7 @@ bool is_complete(const TensorView& view) {
 }
 
 // Two views with equal ones are the same elements. Strides that are never taken do not count.
-using ViewKey = std::tuple<const std::byte*, std::size_t, std::uint64_t, DType, Shape,
+using ViewKey = std::tuple<const std::byte*, std::size_t, std::uint64_t, DType, bool, bool, Shape,
                            std::vector<std::uint64_t>>;
 
 ViewKey key_of(const TensorView& view) {
@@ -31,8 +31,9 @@ ViewKey key_of(const TensorView& view) {
   for (std::size_t axis = 0; axis < strides.size(); ++axis) {
     if (view.shape[axis] == 1) strides[axis] = 0;
   }
-  return {view.storage.data(), view.storage.size(), view.offset, view.dtype, view.shape,
-          std::move(strides)};
+  const Stored stored = view.stored.value_or(Stored{});
+  return {view.storage.data(), view.storage.size(), view.offset, view.dtype,
+          stored.conjugated,   stored.negated,      view.shape,  std::move(strides)};
 }
 
 bool can_be_tied(const TensorView& view) {

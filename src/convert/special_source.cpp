@@ -154,7 +154,6 @@ class Densifier {
   std::uint64_t element_;  // bytes
   std::vector<std::byte> values_;
   std::vector<std::byte> dense_;
-  std::vector<bool> taken_;  // by element: something was written there
 
   // Of compressed layouts.
   std::vector<std::int64_t> compressed_;
@@ -182,24 +181,17 @@ Result<std::vector<std::byte>> Densifier::run() {
   if (!values) return values;
   values_ = std::move(*values);
   dense_.resize(*bytes);
-  taken_.resize(*count);
   const auto added = tensor_.kind == SpecialKind::kSparseCoo ? add_coo() : add_compressed();
   if (!added) return std::unexpected(added.error());
   return std::move(dense_);
 }
 
+// To zero as well, as torch does: a negative zero becomes a positive one.
 Result<void> Densifier::add(std::uint64_t place, std::uint64_t source, std::uint64_t count) {
-  std::byte* const to = dense_.data() + place * element_;
-  const std::byte* const from = values_.data() + source * element_;
-  if (count > 0 && taken_[place]) {
-    if (!add_elements(tensor_.dtype, to, from, count)) {
-      return fail(ErrorCode::kUnsupported, "has several entries of one place, of a type not added");
-    }
-    return {};
-  }
-  std::memcpy(to, from, count * element_);
-  for (std::uint64_t i = 0; i < count; ++i) taken_[place + i] = true;
-  return {};
+  const bool added = add_elements(tensor_.dtype, dense_.data() + place * element_,
+                                  values_.data() + source * element_, count);
+  if (added) return {};
+  return fail(ErrorCode::kUnsupported, "is sparse and of a type whose elements cannot be added");
 }
 
 // Indices: a column for each entry, a row for each axis.

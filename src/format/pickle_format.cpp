@@ -17,9 +17,17 @@ bool could_be_module(std::string_view name) {
   });
 }
 
+// Any two lines of text that begin with "c" are an import whose last line has no end. Nothing can
+// follow it, and only one unpickler takes it.
+bool is_cut_import(const pickle::Run& run, const pickle::Event& event) {
+  return std::ranges::any_of(run.oddities, [&event](const pickle::Oddity& oddity) {
+    return oddity.kind == pickle::OddityKind::kPickleCut && oddity.offset == event.offset;
+  });
+}
+
 bool imports_a_module(const pickle::Run& run) {
   return std::ranges::any_of(run.events, [&run](const pickle::Event& event) {
-    if (event.kind != pickle::EventKind::kImport) return false;
+    if (event.kind != pickle::EventKind::kImport || is_cut_import(run, event)) return false;
     const auto module = run.graph.written_module(event.subject);
     return !run.graph.is_text(module) || could_be_module(run.graph.text(module));
   });

@@ -219,6 +219,10 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
     out_.tensors = root.tensors;
     return {};
   }
+  if (root.is_named) {
+    take({root.document.get(), root.document->root()}, root.name);
+    return {};
+  }
   if (forest.roots().size() > 1) out_.key = root.name;
   return select_in(settle({root.document.get(), root.document->root()}), out_.key);
 }

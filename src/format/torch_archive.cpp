@@ -147,20 +147,74 @@ Result<std::vector<Root>> open_data_pickle(const std::shared_ptr<Records>& recor
   auto document = open_pickle(records, *entry, {"data/", ""}, std::move(surroundings));
   if (!document) return std::unexpected(document.error());
   std::vector<Root> roots;
-  roots.push_back({"", entry->name, std::move(*document), {}});
+  roots.push_back({"", entry->name, std::move(*document)});
   return roots;
+}
+
+// `["weight", "bias", ]`: the names in it.
+void add_names(std::string_view list, std::set<std::string, std::less<>>& names) {
+  for (auto quote = list.find('"'); quote != std::string_view::npos; quote = list.find('"')) {
+    list.remove_prefix(quote + 1);
+    const auto end = list.find('"');
+    if (end == std::string_view::npos) return;
+    names.emplace(list.substr(0, end));
+    list.remove_prefix(end + 1);
+  }
+}
+
+// The classes of one source file, as TorchScript prints them: `class Name(Module):`, and in it a line
+// each with the names of parameters and buffers.
+void add_script_classes(std::string_view module, std::string_view source,
+                        object::ScriptClasses& classes) {
+  std::set<std::string, std::less<>>* current = nullptr;
+  while (!source.empty()) {
+    const std::string_view line = source.substr(0, source.find('\n'));
+    source.remove_prefix(std::min(source.size(), line.size() + 1));
+    if (line.starts_with("class ")) {
+      const std::string_view name = line.substr(6, line.find_first_of("(:") - 6);
+      current = nullptr;
+      if (line.find("(Module)") != std::string_view::npos) {
+        current = &classes[std::string(module) + "." + std::string(name)];
+      }
+    } else if (current != nullptr && (line.starts_with("  __parameters__ = [") ||
+                                      line.starts_with("  __buffers__ = ["))) {
+      add_names(line, *current);
+    }
+  }
+}
+
+// Nothing is known of the classes of archives from before torch 1.5, whose code has no such lines.
+object::ScriptClasses read_script_classes(Records& records) {
+  object::ScriptClasses classes;
+  const std::string prefix = records.folder() + "code/";
+  for (const zip::Entry& entry : records.archive().entries()) {
+    std::string_view name = entry.name;
+    if (!name.starts_with(prefix) || !name.ends_with(".py")) continue;
+    const auto source = records.content(entry);
+    if (!source || as_text(*source).find("__parameters__") == std::string_view::npos) continue;
+    std::string module(name.substr(prefix.size(), name.size() - prefix.size() - 3));
+    std::ranges::replace(module, '/', '.');
+    add_script_classes(module, as_text(*source), classes);
+  }
+  return classes;
 }
 
 // A module, and the constants of its code, which hold all weights of a frozen module.
 Result<std::vector<Root>> open_script(const std::shared_ptr<Records>& records) {
-  auto roots = open_data_pickle(records, {.is_script = true});
+  object::Surroundings surroundings;
+  surroundings.script = read_script_classes(*records);
+  auto roots = open_data_pickle(records, std::move(surroundings));
   if (!roots) return roots;
   const zip::Entry* const constants = records->find("constants.pkl");
   if (constants == nullptr) return roots;
-  auto document = open_pickle(records, *constants, {"constants/", ""}, {});
+  // As the code calls them: CONSTANTS.c0.
+  object::Surroundings of_constants;
+  of_constants.index_prefix = "c";
+  auto document = open_pickle(records, *constants, {"constants/", ""}, std::move(of_constants));
   if (!document) return std::unexpected(document.error());
   if (object::count_tensors(**document, (*document)->root(), 1) > 0) {
-    roots->push_back({"CONSTANTS", constants->name, std::move(*document), {}});
+    roots->push_back({"CONSTANTS", constants->name, std::move(*document)});
+    roots->back().is_named = true;
   }
   return roots;
 }
@@ -177,7 +231,7 @@ Result<std::vector<Root>> open_package(const std::shared_ptr<Records>& records) 
     if (!document) return std::unexpected(document.error());
     std::string dotted(name);
     std::ranges::replace(dotted, '/', '.');
-    roots.push_back({std::move(dotted), entry.name, std::move(*document), {}});
+    roots.push_back({std::move(dotted), entry.name, std::move(*document)});
   }
   if (roots.size() == 1) roots.front().name.clear();
   return roots;

@@ -156,7 +156,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   Opened opened = LegacyReader(bytes, context.depth).read();
   if (!opened.document) return std::unexpected(*opened.error);
   std::vector<object::Root> roots;
-  roots.push_back({"", "", std::move(opened.document), {}});
+  roots.push_back({"", "", std::move(opened.document)});
   ModelContents contents = contents_of_roots(std::move(roots));
   if (opened.error) contents.problems.push_back({"storages", *opened.error});
   return contents;

@@ -82,6 +82,21 @@ bool is_script_class(const ObjectView& view) {
   return view.kind == Kind::kInstance && view.module.starts_with("__torch__");
 }
 
+// Of a module of TorchScript: its parameters and buffers, and its modules.
+std::vector<Child> script_children(const Document& document, ObjectView view) {
+  const Graph& graph = document.graph();
+  const auto known =
+      document.script()->find(std::string(view.module) + "." + std::string(view.name));
+  std::erase_if(view.children, [&](const Child& child) {
+    if (document.meaning(child.value) == Meaning::kTensor) {
+      return known != document.script()->end() &&
+             !known->second.contains(graph.text_or_empty(child.key));
+    }
+    return !is_script_class(look(graph, child.value));
+  });
+  return std::move(view.children);
+}
+
 // What an object holds; what it was made from counts only if it holds nothing else, as in a
 // namedtuple: a class may make anything of its arguments.
 std::vector<Child> own_children(ObjectView view) {
@@ -151,6 +166,7 @@ Collected Collector::collect(Document& document, Value root) {
     }
     const Child child = frame.children[frame.next++];
     if (frames_.size() > 1 || !options_.prefix.empty()) path_ += '.';
+    if (frames_.size() == 1 && child.role == Role::kIndex) path_ += document.index_prefix();
     path_ += child_name(frame.document->graph(), child);
     if (!afford_step()) break;
     visit(*frame.document, child.value);
@@ -222,8 +238,8 @@ void Collector::enter(Document& document, Value value) {
   if (is_module_view(view, graph)) {
     frame.children = module_children(view, graph);
     note_module_attributes(document, view);
-  } else if (document.is_script() && is_script_class(view)) {
-    frame.children = named_children(document, value);
+  } else if (document.script() && is_script_class(view)) {
+    frame.children = script_children(document, std::move(view));
   } else {
     frame.children = own_children(std::move(view));
   }
@@ -316,12 +332,8 @@ std::vector<Child> named_children(const Document& document, Value value) {
   const Graph& graph = document.graph();
   ObjectView view = module_view(graph, value);
   if (is_module_view(view, graph)) return module_children(view, graph);
-  if (!document.is_script() || !is_script_class(view)) return own_children(std::move(view));
-  std::erase_if(view.children, [&](const Child& child) {
-    if (document.meaning(child.value) != Meaning::kPlain) return false;
-    return !is_script_class(look(graph, child.value));
-  });
-  return std::move(view.children);
+  if (document.script() && is_script_class(view)) return script_children(document, std::move(view));
+  return own_children(std::move(view));
 }
 
 bool is_module(const Graph& graph, Value value) {

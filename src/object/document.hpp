@@ -4,7 +4,11 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -19,12 +23,20 @@ class Document;
 using NestedOpener =
     std::function<Result<std::unique_ptr<Document>>(ByteSpan file, unsigned depth)>;
 
+// Of the classes of a TorchScript archive, by "__torch__.module.Class": their parameters and buffers,
+// which are what state_dict() has of the tensors among their attributes.
+using ScriptClasses = std::map<std::string, std::set<std::string, std::less<>>, std::less<>>;
+
 // What is known of a pickle besides its bytes.
 struct Surroundings {
   std::unique_ptr<Externals> externals{};
   NestedOpener nested{};
-  unsigned depth = 0;      // files around this one
-  bool is_script = false;  // TorchScript: a module's state is its tensors and modules alone
+  unsigned depth = 0;  // files around this one
+  // Of TorchScript: a module's state is its parameters, buffers and modules. A class that is not
+  // listed has all tensors among its attributes.
+  std::optional<ScriptClasses> script{};
+  // In front of the positions in the object itself, if that is a list: "c" makes c0, c1 ...
+  std::string index_prefix{};
 };
 
 // What a value means beyond what Python itself makes of it.
@@ -44,7 +56,8 @@ class Document {
   const pickle::Run& run() const { return run_; }
   const Graph& graph() const { return run_.graph; }
   Value root() const { return run_.result; }
-  bool is_script() const { return surroundings_.is_script; }
+  const std::optional<ScriptClasses>& script() const { return surroundings_.script; }
+  const std::string& index_prefix() const { return surroundings_.index_prefix; }
   TorchReader& torch() { return torch_; }
 
   Meaning meaning(Value value) const;

@@ -14,8 +14,9 @@ namespace tare::object {
 struct Root {
   std::string name;   // empty if the file has only this one
   std::string entry;  // of the container, that holds the pickle
-  std::unique_ptr<Document> document;
-  std::vector<NamedTensor> tensors;  // if there is no document; names without that of the root
+  std::unique_ptr<Document> document{};
+  std::vector<NamedTensor> tensors{};  // if there is no document; names without that of the root
+  bool is_named = false;  // its name stays in front of those of its tensors if it is the model
 };
 
 class ObjectForest : public Objects {

@@ -450,7 +450,11 @@ Result<TorchTensor> TorchReader::read_dense(const Call& call) {
   const bool pairs = v3 && is_global(graph, arguments[6], "torch", "float4_e2m1fn_x2");
   std::optional<DType> dtype = loaded->id.storage_class->dtype;
   if (v3) dtype = pairs ? DType::kU8 : dtype_value(graph, arguments[6]);
-  if (!dtype) return fail(ErrorCode::kUnsupported, "an element type that this version does not read");
+  if (!dtype) {
+    const bool named = v3 && graph.kind(arguments[6]) == PickleKind::kGlobal;
+    return fail(ErrorCode::kUnsupported,
+                unread_type_text(named ? graph.name_text(arguments[6]) : ""));
+  }
 
   auto tensor = make_view(*loaded, *dtype, arguments.subspan(1, 3));
   if (!tensor) return tensor;
@@ -472,7 +476,7 @@ Result<AnyTensor> TorchReader::read_from_array(const Call& call) {
   auto view = arrays_(call.arguments[0]);
   if (!view) return std::unexpected(view.error());
   const auto dtype = dtype_value(run_->graph, call.arguments[1]);
-  if (!dtype) return fail(ErrorCode::kUnsupported, "an element type that this version does not read");
+  if (!dtype) return fail(ErrorCode::kUnsupported, unread_type_text(""));
   if (view->dtype != *dtype) {
     if (!view->stored) view->stored = Stored{.dtype = view->dtype};
     view->dtype = *dtype;

@@ -71,11 +71,41 @@ constexpr std::array kTorchNames = {
     TorchName{"cdouble", DType::kC128},
 };
 
-constexpr std::array<std::string_view, 25> kOtherNames = {
-    "float4_e2m1fn_x2", "qint8", "quint8", "qint32", "quint4x2", "quint2x4", "bits8",
-    "bits16",           "bits1x8", "bits2x4", "bits4x2", "uint1",    "uint2",    "uint3",
-    "uint4",            "uint5", "uint6",  "uint7",  "int1",     "int2",     "int3",
-    "int4",             "int5",  "int6",   "int7"};
+// Types that have no tensors here, with why.
+struct OtherName {
+  std::string_view name;
+  const char* why;
+};
+
+#define TARE_OTHER(name) OtherName{#name, "is of the type " #name ", which this version does not read"}
+constexpr std::array kOtherNames = {
+    TARE_OTHER(qint8),
+    TARE_OTHER(quint8),
+    TARE_OTHER(qint32),
+    TARE_OTHER(quint4x2),
+    TARE_OTHER(quint2x4),
+    TARE_OTHER(bits8),
+    TARE_OTHER(bits16),
+    TARE_OTHER(bits1x8),
+    TARE_OTHER(bits2x4),
+    TARE_OTHER(bits4x2),
+    TARE_OTHER(uint1),
+    TARE_OTHER(uint2),
+    TARE_OTHER(uint3),
+    TARE_OTHER(uint4),
+    TARE_OTHER(uint5),
+    TARE_OTHER(uint6),
+    TARE_OTHER(uint7),
+    TARE_OTHER(int1),
+    TARE_OTHER(int2),
+    TARE_OTHER(int3),
+    TARE_OTHER(int4),
+    TARE_OTHER(int5),
+    TARE_OTHER(int6),
+    TARE_OTHER(int7),
+    OtherName{"float4_e2m1fn_x2", ""},
+};
+#undef TARE_OTHER
 
 }  // namespace
 
@@ -101,7 +131,12 @@ std::string_view torch_name_of(DType dtype) {
 
 bool is_torch_dtype_name(std::string_view name) {
   return dtype_of_torch_name(name).has_value() ||
-         std::ranges::find(kOtherNames, name) != kOtherNames.end();
+         std::ranges::find(kOtherNames, name, &OtherName::name) != kOtherNames.end();
+}
+
+const char* unread_type_text(std::string_view name) {
+  const auto found = std::ranges::find(kOtherNames, name, &OtherName::name);
+  return found == kOtherNames.end() ? "is of a type that this version does not read" : found->why;
 }
 
 }  // namespace tare::object

@@ -29,4 +29,7 @@ std::string_view torch_name_of(DType dtype);
 // well ("bits8", "quint8", "uint4").
 bool is_torch_dtype_name(std::string_view name);
 
+// Why a tensor of a type without a DType is not read: a literal for an Error, with the name in it.
+const char* unread_type_text(std::string_view torch_name);
+
 }  // namespace tare::object

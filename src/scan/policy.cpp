@@ -103,10 +103,48 @@ bool shape_device(const Graph& graph, Arguments a) {
          (a.size() == 1 || is_size(graph, a[1]));
 }
 
+bool shape_list(const Graph& graph, Arguments a) {
+  return a.size() == 1 && graph.kind(a[0]) == Kind::kList;
+}
+
+// restore_type_tag(value, 'List[int]')
+bool shape_type_tag(const Graph& graph, Arguments a) {
+  return a.size() == 2 && graph.is_text(a[1]);
+}
+
+bool is_identifier(std::string_view text) {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9');
+  });
+}
+
+// getattr(Class, 'MEMBER'): how Python 3.11.0 to 3.11.3 pickles the members of an Enum. The class is
+// judged by its own import; what is reached through one that is known to be used for harm is not
+// allowed.
+bool shape_member(const Graph& graph, Arguments a) {
+  if (a.size() != 2 || graph.kind(a[0]) != Kind::kGlobal || !graph.is_text(a[1])) return false;
+  const std::string_view member = graph.text(a[1]);
+  return is_identifier(member) && !member.starts_with('_') &&
+         !find_gadget(graph.module_text(a[0]), graph.name_text(a[0])) &&
+         !graph.module_text(a[0]).empty();
+}
+
+// or_(A, B): members of a Flag, by the same releases. Each side is judged as a call of its own.
+bool shape_flags(const Graph& graph, Arguments a) {
+  return a.size() == 2 && std::ranges::all_of(a, [&](Value side) {
+    return is_call_to(graph, side, "builtins", "getattr") ||
+           is_call_to(graph, side, "_operator", "or_");
+  });
+}
+
 struct AllowedCall {
   std::string_view module;
   std::string_view name;
   bool (*shape)(const Graph&, Arguments);
+  bool is_class = false;  // NEWOBJ makes it as well, and it may be given attributes
 };
 
 constexpr std::array kAllowedCalls = {
@@ -117,6 +155,17 @@ constexpr std::array kAllowedCalls = {
     AllowedCall{"torch._utils", "_rebuild_tensor_v2", shape_tensor_v2},
     AllowedCall{"torch._utils", "_rebuild_tensor_v3", shape_tensor_v3},
     AllowedCall{"torch._utils", "_rebuild_parameter", shape_parameter},
+    AllowedCall{"builtins", "getattr", shape_member},
+    AllowedCall{"_operator", "or_", shape_flags},
+    AllowedCall{"argparse", "Namespace", shape_nothing, true},
+    AllowedCall{"types", "SimpleNamespace", shape_nothing, true},
+    AllowedCall{"torch._dynamo.decorators", "_DimRange", shape_nothing, true},
+    // What TorchScript writes in place of lists.
+    AllowedCall{"torch.jit._pickle", "build_intlist", shape_list},
+    AllowedCall{"torch.jit._pickle", "build_doublelist", shape_list},
+    AllowedCall{"torch.jit._pickle", "build_boollist", shape_list},
+    AllowedCall{"torch.jit._pickle", "build_tensorlist", shape_list},
+    AllowedCall{"torch.jit._pickle", "restore_type_tag", shape_type_tag},
 };
 
 const AllowedCall* find_allowed_call(std::string_view module, std::string_view name) {
@@ -141,6 +190,19 @@ bool is_plain_key(const Graph& graph, Value key) {
     default:
       return false;
   }
+}
+
+// True for attributes by plain names.
+bool is_attribute_dict(const Graph& graph, Value state) {
+  if (graph.kind(state) != Kind::kDict) return false;
+  return std::ranges::all_of(graph.updates(state), [&](const Update& update) {
+    if (update.kind != UpdateKind::kSetItems) return false;
+    for (std::size_t i = 0; i < update.items.size(); i += 2) {
+      if (!graph.is_text(update.items[i])) return false;
+      if (graph.text(update.items[i]).starts_with("__")) return false;
+    }
+    return true;
+  });
 }
 
 // "os" covers "os" and "os.path", not "osmium".
@@ -198,13 +260,21 @@ bool is_allowed_name(std::string_view module, std::string_view name) {
 bool is_allowed_call(const Graph& graph, Value call) {
   const auto* entry =
       find_allowed_call(object::called_module(graph, call), object::called_name(graph, call));
-  if (entry == nullptr || graph.made_by(call) != pickle::Op::kReduce) return false;
+  if (entry == nullptr) return false;
+  const bool by_newobj = entry->is_class && graph.made_by(call) == pickle::Op::kNewObj;
+  if (graph.made_by(call) != pickle::Op::kReduce && !by_newobj) return false;
   const Value arguments = graph.arguments(call);
   return graph.kind(arguments) == Kind::kTuple && entry->shape(graph, graph.tuple_items(arguments));
 }
 
-// state_dict() sets the attribute _metadata of its OrderedDict, and nothing else.
+// Plain objects take attributes. state_dict() sets the attribute _metadata of its OrderedDict, and
+// nothing else.
 bool is_allowed_state(const Graph& graph, Value object, Value state) {
+  if (graph.kind(object) == Kind::kCall) {
+    const auto* entry = find_allowed_call(object::called_module(graph, object),
+                                          object::called_name(graph, object));
+    if (entry != nullptr && entry->is_class) return is_attribute_dict(graph, state);
+  }
   if (!is_ordered_dict(graph, object) || graph.kind(state) != Kind::kDict) return false;
   return std::ranges::all_of(graph.updates(state), [&](const Update& update) {
     return update.kind == UpdateKind::kSetItems && update.items.size() == 2 &&

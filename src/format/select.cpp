@@ -181,7 +181,7 @@ void Selector::take(Place place, const std::string& prefix) {
 void Selector::drop(Place place, const std::string& path) {
   out_.dropped.push_back(
       {path, is_tensor(place) ? "a tensor"
-                              : object::describe(place.document->graph(), place.value)});
+                              : object::describe(*place.document, place.value)});
 }
 
 // Files of several pickles: the one that holds tensors other than those of an optimizer.

@@ -78,12 +78,22 @@ bool is_plain_list(const Graph& graph, const ObjectView& view, bool collapse) {
   });
 }
 
+// "1.2": the indices of the `flat`th element.
+std::string index_name(const Shape& shape, std::uint64_t flat) {
+  std::string name;
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    name.insert(0, std::to_string(flat % shape[axis]) + (name.empty() ? "" : "."));
+    flat /= shape[axis];
+  }
+  return name;
+}
+
 bool is_script_class(const ObjectView& view) {
   return view.kind == Kind::kInstance && view.module.starts_with("__torch__");
 }
 
 // Of a module of TorchScript: its parameters and buffers, and its modules.
-std::vector<Child> script_children(const Document& document, ObjectView view) {
+std::vector<Child> script_children(Document& document, ObjectView view) {
   const Graph& graph = document.graph();
   const auto known =
       document.script()->find(std::string(view.module) + "." + std::string(view.name));
@@ -123,19 +133,24 @@ class Collector {
     Document* document;
     std::vector<Child> children;
     std::size_t next;
+    Shape array_shape;  // of an array of objects
     std::size_t path_size;  // of its own path
     std::size_t leaves;     // before it
     std::size_t tensors;    // before it
     Value value;
+    bool is_array = false;
   };
 
   std::size_t tensor_count() const { return out_.tensors.size() + out_.specials.size(); }
   void visit(Document& document, Value value);
   void enter(Document& document, Value value);
+  void enter_objects(Document& document, Value value);
+  void push(Frame frame);
+  void add_name(const Frame& frame, const Child& child);
   void leave();
   void take_tensor(Document& document, Value value);
   void take_file(Document& document, Value value);
-  void add_leaf(const Graph& graph, Value value, std::string text);
+  void add_leaf(Document& document, Value value, std::string text);
   void trouble(const Error& error) { out_.troubles.push_back({name(), error}); }
   // A name may be empty: that of an empty key.
   std::string name() const { return has_path() ? path_ : "tensor"; }
@@ -143,7 +158,7 @@ class Collector {
   bool has_path() const { return !frames_.empty() || !options_.prefix.empty(); }
   // Takes what one more step costs; false if that is too much.
   bool afford_step();
-  void note_module_attributes(const Document& document, const ObjectView& view);
+  void note_module_attributes(Document& document, const ObjectView& view);
 
   const CollectOptions& options_;
   std::size_t most_;
@@ -165,13 +180,22 @@ Collected Collector::collect(Document& document, Value root) {
       continue;
     }
     const Child child = frame.children[frame.next++];
-    if (frames_.size() > 1 || !options_.prefix.empty()) path_ += '.';
-    if (frames_.size() == 1 && child.role == Role::kIndex) path_ += document.index_prefix();
-    path_ += child_name(frame.document->graph(), child);
+    add_name(frame, child);
     if (!afford_step()) break;
     visit(*frame.document, child.value);
   }
   return std::move(out_);
+}
+
+void Collector::add_name(const Frame& frame, const Child& child) {
+  if (frame.is_array && frame.array_shape.empty()) return;
+  if (frames_.size() > 1 || !options_.prefix.empty()) path_ += '.';
+  if (frame.is_array) {
+    path_ += index_name(frame.array_shape, child.index);
+    return;
+  }
+  if (frames_.size() == 1 && child.role == Role::kIndex) path_ += frame.document->index_prefix();
+  path_ += child_name(frame.document->graph(), child);
 }
 
 bool Collector::afford_step() {
@@ -188,6 +212,7 @@ void Collector::visit(Document& document, Value value) {
       return take_tensor(document, value);
     case Meaning::kFile:
       return take_file(document, value);
+    case Meaning::kObjects:
     case Meaning::kPlain:
       return enter(document, value);
   }
@@ -222,19 +247,17 @@ void Collector::enter(Document& document, Value value) {
   const Graph& graph = document.graph();
   const auto node = graph.node_index(value);
   if (node && open_.contains({&document, *node})) {
-    return add_leaf(graph, value, "a reference to what holds it");
+    return add_leaf(document, value, "a reference to what holds it");
   }
+  if (document.meaning(value) == Meaning::kObjects) return enter_objects(document, value);
   ObjectView view = module_view(graph, value);
   const bool is_container = view.kind == Kind::kSequence || view.kind == Kind::kMapping ||
                             view.kind == Kind::kInstance;
   if (view.kind == Kind::kMapping && view.children.empty()) return;  // nothing, and of no type
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
-    return add_leaf(graph, value, describe(graph, value));
+    return add_leaf(document, value, describe(document, value));
   }
-  if (frames_.size() == kMaxDepth) {
-    return trouble({ErrorCode::kLimit, 0, Error::kNoOffset, "objects nested more than 1,000 deep"});
-  }
-  Frame frame{&document, {}, 0, path_.size(), out_.leaves.size(), tensor_count(), value};
+  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value};
   if (is_module_view(view, graph)) {
     frame.children = module_children(view, graph);
     note_module_attributes(document, view);
@@ -243,8 +266,28 @@ void Collector::enter(Document& document, Value value) {
   } else {
     frame.children = own_children(std::move(view));
   }
-  open_.emplace(&document, *node);
+  push(std::move(frame));
+}
+
+void Collector::push(Frame frame) {
+  if (frames_.size() == kMaxDepth) {
+    return trouble({ErrorCode::kLimit, 0, Error::kNoOffset, "objects nested more than 1,000 deep"});
+  }
+  open_.emplace(frame.document, *frame.document->graph().node_index(frame.value));
   frames_.push_back(std::move(frame));
+}
+
+// The items by their indices; one that has no axes is its item.
+void Collector::enter_objects(Document& document, Value value) {
+  auto array = document.objects(value);
+  if (!array) return trouble(array.error());
+  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value};
+  for (std::uint64_t i = 0; i < array->items.size(); ++i) {
+    frame.children.push_back({Role::kIndex, Value(), i, array->items[i]});
+  }
+  frame.array_shape = std::move(array->shape);
+  frame.is_array = true;
+  push(std::move(frame));
 }
 
 void Collector::leave() {
@@ -252,15 +295,15 @@ void Collector::leave() {
   const bool has_tensors = tensor_count() > frame.tensors;
   if (!has_tensors && (options_.collapse || frame.children.empty())) {
     out_.leaves.resize(frame.leaves);
-    const Graph& graph = frame.document->graph();
-    add_leaf(graph, frame.value, describe(graph, frame.value));
+    path_.resize(frame.path_size);
+    add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value));
   }
   open_.erase({frame.document, *frame.document->graph().node_index(frame.value)});
   frames_.pop_back();
 }
 
 // Tensors that a module has besides its parameters and buffers; state_dict() leaves them out.
-void Collector::note_module_attributes(const Document& document, const ObjectView& view) {
+void Collector::note_module_attributes(Document& document, const ObjectView& view) {
   for (const Child& child : view.children) {
     if (child.role != Role::kAttribute || document.meaning(child.value) != Meaning::kTensor) {
       continue;
@@ -270,7 +313,8 @@ void Collector::note_module_attributes(const Document& document, const ObjectVie
   }
 }
 
-void Collector::add_leaf(const Graph& graph, Value value, std::string text) {
+void Collector::add_leaf(Document& document, Value value, std::string text) {
+  const Graph& graph = document.graph();
   Leaf leaf{path_, std::move(text), "", false};
   switch (graph.kind(value)) {
     case PickleKind::kString:
@@ -291,6 +335,10 @@ void Collector::add_leaf(const Graph& graph, Value value, std::string text) {
       if (options_.collapse) break;
       leaf.value = pickle::expression(graph, value, 10'000);
       leaf.is_scalar = is_plain_list(graph, look(graph, value), false);
+      break;
+    case PickleKind::kCall:
+      leaf.value = document.numpy().scalar_text(value);
+      leaf.is_scalar = !leaf.value.empty();
       break;
     default:
       break;
@@ -328,7 +376,7 @@ std::string child_name(const Graph& graph, const Child& child) {
   return pickle::expression(graph, child.key, 100);
 }
 
-std::vector<Child> named_children(const Document& document, Value value) {
+std::vector<Child> named_children(Document& document, Value value) {
   const Graph& graph = document.graph();
   ObjectView view = module_view(graph, value);
   if (is_module_view(view, graph)) return module_children(view, graph);
@@ -340,11 +388,14 @@ bool is_module(const Graph& graph, Value value) {
   return is_module_view(module_view(graph, value), graph);
 }
 
-std::string describe(const Graph& graph, Value value) {
+std::string describe(Document& document, Value value) {
+  const Graph& graph = document.graph();
+  if (const std::string array = document.numpy().describe(value); !array.empty()) return array;
   const ObjectView view = look(graph, value);
   switch (view.kind) {
     case Kind::kInstance:
-      return pickle::expression(graph, graph.callable(value), 100);
+      return view.name.empty() ? pickle::expression(graph, graph.callable(value), 100)
+                               : std::string(view.module) + "." + std::string(view.name);
     case Kind::kSequence:
     case Kind::kMapping:
       if (graph.kind(value) == PickleKind::kCall) {

@@ -16,7 +16,7 @@ namespace tare::object {
 // What is no tensor and holds none.
 struct Leaf {
   std::string path;
-  std::string text;        // "int 3", "dict of 12": printable ASCII
+  std::string text;        // "int 3", "dict of 12": that of describe()
   std::string value;       // of a scalar: a text as it is, other values as Python writes them
   bool is_scalar = false;  // None, a bool, number or text; without collapse also a list of these
 };
@@ -53,10 +53,11 @@ std::string child_name(const Graph& graph, const Child& child);
 
 // The objects that collect() looks at below a value: of a module its parameters, buffers and
 // modules, of anything else what look() finds.
-std::vector<Child> named_children(const Document& document, Value value);
+std::vector<Child> named_children(Document& document, Value value);
 
-// "dict of 3", "torch.nn.modules.linear.Linear", "int 3".
-std::string describe(const Graph& graph, Value value);
+// "dict of 3", "torch.nn.modules.linear.Linear", "int 3": text of the input, not fit for a terminal
+// as it is.
+std::string describe(Document& document, Value value);
 
 // True for an object with the attributes of a torch.nn.Module.
 bool is_module(const Graph& graph, Value value);

@@ -11,16 +11,23 @@ constexpr unsigned kMaxDepth = 8;
 Document::Document(pickle::Run run, Surroundings surroundings)
     : run_(std::move(run)),
       surroundings_(std::move(surroundings)),
-      torch_(run_, surroundings_.externals.get()) {
+      torch_(run_, surroundings_.externals.get()),
+      numpy_(run_.graph) {
   torch_.set_nested([this](ByteSpan file) { return load_storage(file); });
+  torch_.set_arrays([this](Value value) { return numpy_.read(value); });
 }
 
-Meaning Document::meaning(Value value) const {
+Meaning Document::meaning(Value value) {
   const pickle::Kind kind = graph().kind(value);
   if (kind != pickle::Kind::kCall && kind != pickle::Kind::kPersistent) return Meaning::kPlain;
   if (is_tensor(graph(), value)) return Meaning::kTensor;
-  if (surroundings_.externals && surroundings_.externals->is_tensor(graph(), value)) {
-    return Meaning::kTensor;
+  if (surroundings_.externals) {
+    if (surroundings_.externals->is_tensor(graph(), value)) return Meaning::kTensor;
+    if (surroundings_.externals->document(graph(), value) != nullptr) return Meaning::kFile;
+  }
+  if (NumpyReader::is_array(graph(), value)) {
+    if (numpy_.is_tensor(value)) return Meaning::kTensor;
+    return numpy_.read_objects(value) ? Meaning::kObjects : Meaning::kPlain;
   }
   return is_call_to(graph(), value, "torch.storage", "_load_from_bytes") ? Meaning::kFile
                                                                          : Meaning::kPlain;
@@ -35,12 +42,25 @@ const Result<AnyTensor>& Document::tensor(Value value) {
 
 Result<AnyTensor> Document::read(Value value) {
   if (is_tensor(graph(), value)) return torch_.read(value);
+  if (NumpyReader::is_masked(graph(), value)) {
+    auto masked = numpy_.read_masked(value);
+    if (!masked) return std::unexpected(masked.error());
+    return AnyTensor(std::move(*masked));
+  }
+  if (NumpyReader::is_array(graph(), value)) {
+    auto array = numpy_.read(value);
+    if (!array) return std::unexpected(array.error());
+    return AnyTensor(TorchTensor{std::move(*array), ""});
+  }
   auto tensor = surroundings_.externals->tensor(graph(), value);
   if (!tensor) return std::unexpected(tensor.error());
   return AnyTensor(std::move(*tensor));
 }
 
 Result<Document*> Document::file(Value value) {
+  if (surroundings_.externals) {
+    if (Document* inner = surroundings_.externals->document(graph(), value)) return inner;
+  }
   const auto arguments = call_arguments(graph(), value);
   if (arguments.size() != 1 || graph().kind(arguments[0]) != pickle::Kind::kBytes) {
     return fail(ErrorCode::kUnsupported, "a file inside the pickle that cannot be read");

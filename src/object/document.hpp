@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "object/numpy_objects.hpp"
 #include "object/python_objects.hpp"
 #include "object/torch_objects.hpp"
 
@@ -42,8 +43,9 @@ struct Surroundings {
 // What a value means beyond what Python itself makes of it.
 enum class Meaning : std::uint8_t {
   kPlain,
-  kTensor,  // of torch, or an array of numpy
-  kFile,    // a model file in its bytes
+  kTensor,   // of torch, or an array of numpy
+  kObjects,  // an array of objects
+  kFile,     // a model file in its bytes
 };
 
 // Not copyable or movable: readers refer to the run inside. Not thread-safe.
@@ -60,9 +62,12 @@ class Document {
   const std::string& index_prefix() const { return surroundings_.index_prefix; }
   TorchReader& torch() { return torch_; }
 
-  Meaning meaning(Value value) const;
+  Meaning meaning(Value value);
   // Of a value that means a tensor. The same value is read once.
   const Result<AnyTensor>& tensor(Value value);
+  // Of a value that means an array of objects.
+  Result<ObjectArray> objects(Value value) { return numpy_.read_objects(value); }
+  NumpyReader& numpy() { return numpy_; }
   // Of a value that means a file: the document in it. Opened once.
   Result<Document*> file(Value value);
 
@@ -74,6 +79,7 @@ class Document {
   pickle::Run run_;
   Surroundings surroundings_;
   TorchReader torch_;
+  NumpyReader numpy_;
   std::unordered_map<std::uint32_t, Result<AnyTensor>> tensors_;  // by node
   std::unordered_map<const std::byte*, Result<std::unique_ptr<Document>>> files_;
 };

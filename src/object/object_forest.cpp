@@ -86,6 +86,8 @@ class Walker {
   bool tell_tensor(Document& document, Value value, ObjectNode node);
   bool tell_broken(const Error& error, ObjectNode node);
   bool tell_plain(Document& document, Value value, ObjectNode node);
+  static void tell_array(Document& document, Value value, const std::string& description,
+                         ObjectView& view, ObjectNode& node);
   static void fill(const Graph& graph, Value value, const ObjectView& view, ObjectNode& node);
 
   const std::function<bool(const ObjectNode&)>& visit_;
@@ -149,6 +151,7 @@ bool Walker::tell(Document& document, Value value, ObjectNode node) {
       }
       return tell_plain(**file, root, std::move(node));
     }
+    case Meaning::kObjects:
     case Meaning::kPlain:
       break;
   }
@@ -178,18 +181,45 @@ bool Walker::tell_plain(Document& document, Value value, ObjectNode node) {
   const Graph& graph = document.graph();
   ObjectView view = look(graph, value);
   node.kind = public_kind(view.kind);
+  if (const std::string array = document.numpy().describe(value); !array.empty()) {
+    tell_array(document, value, array, view, node);
+  }
   const auto index = graph.node_index(value);
   if (is_container(node.kind) && index) {
     const auto [known, fresh] = numbers_.try_emplace({&document, *index}, numbers_.size() + 1);
     node.number = known->second;
     if (!fresh) node.kind = ObjectKind::kReference;
   }
-  fill(graph, value, view, node);
+  if (node.type.empty() && node.value.empty()) fill(graph, value, view, node);
   if (!visit_(node)) return false;
   if (is_container(node.kind) && node.depth < max_depth_) {
     frames_.push_back({&document, std::move(view.children), 0});
   }
   return true;
+}
+
+// A scalar of numpy is a number, an array of objects is a list of them; any other array is named.
+void Walker::tell_array(Document& document, Value value, const std::string& description,
+                        ObjectView& view, ObjectNode& node) {
+  if (std::string number = document.numpy().scalar_text(value); !number.empty()) {
+    const bool is_bool = number == "True" || number == "False";
+    node.kind = is_bool ? ObjectKind::kBool : ObjectKind::kFloat;
+    node.value = std::move(number);
+    return;
+  }
+  node.kind = ObjectKind::kOpaque;
+  node.value = description;
+  if (document.meaning(value) != Meaning::kObjects) return;
+  const auto array = document.objects(value);
+  if (!array) return;
+  node.kind = ObjectKind::kSequence;
+  node.type = description;
+  node.value.clear();
+  node.children = array->items.size();
+  view.children.clear();
+  for (std::uint64_t i = 0; i < array->items.size(); ++i) {
+    view.children.push_back({Role::kIndex, Value(), i, array->items[i]});
+  }
 }
 
 void Walker::fill(const Graph& graph, Value value, const ObjectView& view, ObjectNode& node) {

@@ -45,18 +45,24 @@ struct TorchTensor {
   std::string entry;
 };
 
+class Document;
+
 // What a pickle refers to and does not hold itself.
 class Externals {
  public:
   virtual ~Externals() = default;
   // All bytes of a storage. Errors: kNotFound, kRefused (ambiguous), and those of reading.
-  virtual Result<Storage> storage(const StorageId& id) = 0;
+  virtual Result<Storage> storage(const StorageId&) {
+    return fail(ErrorCode::kNotFound, "the file has no storages");
+  }
   // Values that stand for tensors in this file only: persistent ids, or objects behind which an
   // array follows.
   virtual bool is_tensor(const pickle::Graph&, pickle::Value) const { return false; }
   virtual Result<TorchTensor> tensor(const pickle::Graph&, pickle::Value) {
     return fail(ErrorCode::kNotFound, "no such tensor");
   }
+  // The document of a pickle that stands for the value; null for most.
+  virtual Document* document(const pickle::Graph&, pickle::Value) { return nullptr; }
 };
 using AnyTensor = std::variant<TorchTensor, SpecialTensor>;  // a SpecialTensor without a name
 

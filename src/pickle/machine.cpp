@@ -163,6 +163,7 @@ class Machine {
   void note_registration(Value callable, Value arguments);
   bool is_falsy(Value value) const;
   bool build();
+  bool skip_inline_data(Value object);
   bool persistent(bool as_line);
   bool extension(unsigned width);
   bool readonly_buffer();
@@ -853,7 +854,7 @@ bool Machine::build() {
   if (!is_plain(kind)) {
     build_.update(object, UpdateKind::kBuild, &state, 1);
     event(EventKind::kBuild, object, state);
-    return true;
+    return limits_.inline_data == nullptr || skip_inline_data(object);
   }
   // A plain value has neither __setstate__ nor attributes: only a state that says nothing passes.
   // pickle.py asks for the truth of the state, and of both halves of a pair.
@@ -864,6 +865,17 @@ bool Machine::build() {
   }
   if (!harmless) return break_at(at_, "state is given to a value that has no attributes");
   odd(OddityKind::kStateOnLiteral);
+  return true;
+}
+
+bool Machine::skip_inline_data(Value object) {
+  const std::uint64_t offset = cursor_.offset();
+  const auto length = limits_.inline_data->length(run_.graph, object, offset);
+  if (!length) return break_at(offset, length.error().what, length.error().code);
+  if (*length > cursor_.remaining()) {
+    return break_at(offset, "the stream ends inside an array", ErrorCode::kTruncated);
+  }
+  cursor_.move_to(offset + *length);
   return true;
 }
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "tare/byte_sink.hpp"
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
 
@@ -124,9 +124,6 @@ Result<void> check_expansion(const TensorView& view);
 
 // Row-major strides of a shape.
 std::vector<std::uint64_t> row_major_strides(const Shape& shape);
-
-// Takes the next bytes of a tensor; what it returns as an error ends the walk.
-using ByteSink = std::function<Result<void>(ByteSpan)>;
 
 // Hands the elements to `sink` in row-major order, packed and little-endian: in one piece and in
 // place if the tensor is contiguous, else in pieces of a few MiB at most, from a buffer or in

@@ -120,6 +120,7 @@ Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
   for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
   reader.check_names();
   reader.check_layout(*directory);
+  reader.drop_inner_directories();
   std::ranges::stable_sort(reader.anomalies_, {}, &Anomaly::offset);
   return reader;
 }
@@ -430,6 +431,19 @@ void Reader::check_layout(const Directory& directory) {
   if (directory_end < directory.records) note(AnomalyKind::kHiddenBytes, directory_end);
   if (!directory.agrees) note(AnomalyKind::kEndRecordsDiffer, directory.records);
   if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
+}
+
+// An archive that is an entry of this one has a directory of its own, which no reader takes for that
+// of the outer one: they all look from the end.
+void Reader::drop_inner_directories() {
+  std::erase_if(anomalies_, [this](const Anomaly& anomaly) {
+    return anomaly.kind == AnomalyKind::kSecondDirectory &&
+           std::ranges::any_of(entries_, [&](const Entry& entry) {
+             return entry.readable && entry.method == kStored &&
+                    anomaly.offset >= entry.data_offset &&
+                    anomaly.offset - entry.data_offset < entry.stored_size;
+           });
+  });
 }
 
 Result<ByteSpan> Reader::raw_bytes(const Entry& entry) const {

@@ -120,6 +120,13 @@ bool passes(const std::string& path, const ScanReport& report, bool anyway) {
   return anyway;
 }
 
+// Of a file that cannot be opened: what it would do may be the reason.
+int refuse_unopened(const ConvertArguments& arguments) {
+  const auto input = Input::map(arguments.input);
+  const auto report = input ? scan(input->bytes()) : std::unexpected(input.error());
+  return report && !passes(arguments.input, *report, arguments.anyway) ? kFindings : kError;
+}
+
 // kOk, or why not to go on.
 int scan_files(const ConvertArguments& arguments, const Model& model) {
   for (const ModelFile& file : model.files()) {
@@ -170,7 +177,7 @@ int run_convert(const ConvertArguments& arguments) {
   }
   const std::filesystem::path output = output_of(arguments, options.target);
   const auto model = open_or_tell(arguments.input);
-  if (!model) return kError;
+  if (!model) return refuse_unopened(arguments);
   for (const ModelFile& file : model->files()) {
     const std::string path = report::file_path(arguments.input, file.name);
     if (!is_same_file(path, output)) continue;

@@ -19,6 +19,7 @@ enum class PartKind : std::uint8_t {
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
+  kNested,        // a file of any format
   kUnknown,       // nothing here understands it
 };
 
@@ -27,6 +28,7 @@ struct Part {
   PartKind kind = PartKind::kUnknown;
   ByteSpan bytes;
   std::uint64_t offset = Error::kNoOffset;  // of the bytes in the input; none if decompressed
+  std::uint64_t base = 0;                   // of the bytes in the entry, or in the file
 };
 
 enum class NoteKind : std::uint8_t {
@@ -35,6 +37,7 @@ enum class NoteKind : std::uint8_t {
   kUnreadable,  // a part could not be read at all
   kTensor,      // a tensor that does not fit its storage
   kTrailing,    // bytes that belong to nothing
+  kExtraction,  // extracting it changes other files, or hangs
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -49,7 +52,9 @@ struct PartList {
   std::string_view format;  // which variant of a format this is, if it says
   std::vector<Part> parts;
   std::vector<Note> notes;
-  std::deque<std::vector<std::byte>> inflated;  // owns what was decompressed
+  // Own what was decompressed.
+  std::deque<std::vector<std::byte>> inflated;
+  std::deque<Input> unpacked;
 };
 
 // What reading a file may cost, files inside of it included.
@@ -82,8 +87,11 @@ std::span<const Format* const> formats();
 // All formats that recognise the bytes: a polyglot has several.
 std::vector<const Format*> detect(ByteSpan bytes);
 
-extern const Format kTorchLegacy;
 extern const Format kZip;
+extern const Format kTar;
+extern const Format kTorchLegacy;
+extern const Format kNpy;
+extern const Format kCompressed;
 extern const Format kSafetensors;
 extern const Format kPickle;
 

@@ -68,9 +68,7 @@ ModelContents contents_of_roots(std::vector<object::Root> roots) {
     }
   }
   contents.imports.assign(imports.begin(), imports.end());
-  auto forest = std::make_shared<object::ObjectForest>();
-  forest->roots() = std::move(roots);
-  contents.objects = std::move(forest);
+  contents.objects = std::make_shared<object::ObjectForest>(std::move(roots));
   return contents;
 }
 

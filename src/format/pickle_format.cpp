@@ -1,8 +1,10 @@
-// A bare pickle file: one or more streams, one behind the other. No tensors are read from it yet.
+// A bare pickle file: one or more streams, one behind the other, with the arrays of joblib between
+// their opcodes.
 #include <algorithm>
 
-#include "format/format.hpp"
+#include "format/object_contents.hpp"
 #include "format/torch_legacy.hpp"
+#include "object/joblib_arrays.hpp"
 #include "tare/pickle.hpp"
 
 namespace tare::format {
@@ -45,6 +47,50 @@ bool recognises(ByteSpan bytes) {
   return run.end == pickle::End::kStop && run.opcode_count > 1;
 }
 
+// A file with more pickles than this holds data of another kind.
+constexpr std::size_t kMaxStreams = 10'000;
+
+struct Stream {
+  std::unique_ptr<object::Document> document;
+  std::uint64_t length;
+  bool is_joblib;
+};
+
+Result<Stream> read_stream(ByteSpan bytes) {
+  object::JoblibArrays arrays(bytes);
+  auto run = pickle::run(bytes, {.inline_data = &arrays});
+  if (run.end != pickle::End::kStop) return std::unexpected(run.error);
+  object::Surroundings surroundings;
+  surroundings.nested = nested_opener();
+  const bool is_joblib = arrays.first_offset().has_value();
+  surroundings.externals = arrays.take_externals();
+  const std::uint64_t length = run.end_offset;
+  return Stream{
+      std::make_unique<object::Document>(std::move(run), std::move(surroundings)), length,
+      is_joblib};
+}
+
+// Several objects have the names 0, 1, 2 ...; what follows the last of them is no pickle.
+Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
+  std::vector<object::Root> roots;
+  bool is_joblib = false;
+  std::uint64_t at = 0;
+  while (at < bytes.size() && roots.size() < kMaxStreams) {
+    auto stream = read_stream(bytes.subspan(at));
+    if (!stream) {
+      if (roots.empty()) return std::unexpected(stream.error());
+      break;
+    }
+    at += stream->length;
+    is_joblib = is_joblib || stream->is_joblib;
+    roots.push_back({std::to_string(roots.size()), "", std::move(stream->document)});
+  }
+  if (roots.size() == 1) roots.front().name.clear();
+  ModelContents contents = contents_of_roots(std::move(roots));
+  if (is_joblib) contents.format = "joblib";
+  return contents;
+}
+
 Result<PartList> list_parts(ByteSpan bytes) {
   PartList list;
   list.parts.push_back({"", PartKind::kPickle, bytes, 0});
@@ -53,7 +99,6 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 }  // namespace
 
-const Format kPickle = {"pickle", "a pickle, which this version scans but does not load",
-                        recognises, list_parts, nullptr};
+const Format kPickle = {"pickle", "a pickle", recognises, list_parts, read_tensors};
 
 }  // namespace tare::format

@@ -9,7 +9,8 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array<const Format*, 4> kFormats = {&kZip, &kTorchLegacy, &kSafetensors, &kPickle};
+constexpr std::array<const Format*, 7> kFormats = {
+    &kTar, &kZip, &kTorchLegacy, &kNpy, &kCompressed, &kSafetensors, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -32,14 +33,7 @@ constexpr std::array kSignatures = {
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
     Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
-    Signature{"\x93NUMPY"sv, "a NumPy array, which this version does not read"},
-    Signature{"\x1f\x8b"sv, "gzip data, which this version does not read"},
-    Signature{"BZh"sv, "bzip2 data, which this version does not read"},
-    Signature{"\xFD"
-              "7zXZ\0"sv,
-              "xz data, which this version does not read"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
-    Signature{"\x28\xB5\x2F\xFD"sv, "zstd data, which this version does not read"},
     Signature{"\x7F"
               "ELF"sv,
               "an ELF program"},
@@ -58,8 +52,8 @@ const char* by_signature(ByteSpan bytes) {
   for (const auto& signature : kSignatures) {
     if (starts_with(bytes, signature.bytes)) return signature.description;
   }
-  if (bytes.size() > 262 && as_text(bytes.subspan(257, 5)) == "ustar") {
-    return "a tar archive, which this version does not read";
+  if (bytes.size() > 8 && as_text(bytes.subspan(4, 4)) == "PTMF") {
+    return "a TorchScript flatbuffer for mobile devices, which this version does not read";
   }
   if (bytes.size() >= 16 && all_zero(bytes)) {
     return "nothing but zero bytes: an incomplete download?";

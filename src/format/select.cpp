@@ -102,6 +102,7 @@ class Selector {
   void take(Place place, const std::string& prefix);
   void take_all(const ModelContents& contents);
   void drop(Place place, const std::string& path);
+  void drop_leaves(const Root& root);
   void keep_scalars(const ObjectForest& forest);
   void strip();
   Outcome check_names() const;
@@ -184,6 +185,13 @@ void Selector::drop(Place place, const std::string& path) {
                               : object::describe(*place.document, place.value)});
 }
 
+// What stands in no pickle and is no tensor.
+void Selector::drop_leaves(const Root& root) {
+  for (const object::Leaf& leaf : root.leaves) {
+    out_.dropped.push_back({joined(root.name, leaf.path), leaf.text});
+  }
+}
+
 // Files of several pickles: the one that holds tensors other than those of an optimizer.
 Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
   std::vector<const Root*> with_tensors;
@@ -209,12 +217,14 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
     if (!with_tensors.empty() && &root == with_tensors.front()) continue;
     if (root.document) {
       drop(settle({root.document.get(), root.document->root()}), root.name);
-    } else {
-      out_.dropped.push_back({root.name, "a file"});
+    } else if (!root.tensors.empty()) {
+      out_.dropped.push_back({root.name, "a file with tensors"});
     }
+    drop_leaves(root);
   }
   if (with_tensors.empty()) return {};
   const Root& root = *with_tensors.front();
+  drop_leaves(root);
   if (!root.document) {
     out_.tensors = root.tensors;
     return {};
@@ -311,6 +321,7 @@ Selector::Outcome Selector::select_key(const ObjectForest& forest) {
   if (options_.key == ".") {
     take_all(model_.contents());
     for (const Root& root : forest.roots()) {
+      drop_leaves(root);
       if (!root.document) continue;
       Collected found = object::collect(*root.document, root.document->root(), {.prefix = root.name});
       for (object::Leaf& leaf : found.leaves) {

@@ -167,7 +167,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   const Layout& layout = opened.layout;
   PartList list;
   const auto add = [&](PartKind kind, std::uint64_t begin, std::uint64_t end) {
-    list.parts.push_back({"", kind, bytes.subspan(begin, end - begin), begin});
+    list.parts.push_back({"", kind, bytes.subspan(begin, end - begin), begin, begin});
   };
   for (std::size_t i = 0; i < layout.pickles; ++i) {
     add(PartKind::kPickle, layout.begin.at(i), layout.begin.at(i + 1));

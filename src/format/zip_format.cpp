@@ -4,8 +4,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "archive/tar_reader.hpp"
 #include "archive/zip_reader.hpp"
 #include "format/format.hpp"
+#include "format/members.hpp"
+#include "format/npy.hpp"
 #include "format/torch_archive.hpp"
 #include "io/cursor.hpp"
 
@@ -19,8 +22,9 @@ constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
 bool recognises(ByteSpan bytes) {
   const auto signature = Cursor(bytes).read<std::uint32_t>();
   if (signature == 0x04034b50 || signature == 0x06054b50) return true;
-  // An archive behind other bytes: readers that look from the end find it.
-  return zip::Reader::open(bytes).has_value();
+  // An archive behind other bytes: readers that look from the end find it. In a tar archive it is a
+  // member, and read as that.
+  return !tar::is_tar(bytes) && zip::Reader::open(bytes).has_value();
 }
 
 NoteKind note_kind(zip::AnomalyKind kind) {
@@ -40,9 +44,48 @@ NoteKind note_kind(zip::AnomalyKind kind) {
   }
 }
 
+// The contents of all entries that are files; what is compressed is kept by `owner`.
+Result<std::vector<Member>> members_of(const zip::Reader& archive, ReadContext& context,
+                                       std::deque<std::vector<std::byte>>& owner) {
+  std::vector<Member> members;
+  for (const zip::Entry& entry : archive.entries()) {
+    if (entry.is_directory() || entry.size == 0) continue;
+    if (entry.method != zip::kStored) {
+      if (entry.size > context.inflate_left) {
+        return fail(ErrorCode::kLimit, "the archive inflates to more than tare is willing to hold",
+                    entry.central_offset);
+      }
+      context.inflate_left -= entry.size;
+    }
+    const auto content = archive.content(entry, owner.emplace_back());
+    if (content) members.push_back({entry.name, *content});
+  }
+  return members;
+}
+
+// An archive that is none of torch's: arrays of numpy, or files that may be models themselves.
+Result<ModelContents> read_members(const zip::Reader& archive, ReadContext& context) {
+  // Which of two entries a loader takes is its own affair.
+  for (const auto& anomaly : archive.anomalies()) {
+    if (anomaly.kind != zip::AnomalyKind::kDuplicateName) continue;
+    return fail(ErrorCode::kRefused, "the archive has two entries of one name", anomaly.offset);
+  }
+  const auto owner = std::make_shared<std::deque<std::vector<std::byte>>>();
+  const auto members = members_of(archive, context, *owner);
+  if (!members) return std::unexpected(members.error());
+  std::vector<std::string> names;
+  for (const Member& member : *members) names.push_back(member.name);
+  ModelContents contents = is_npz(names) ? contents_of_npz(*members, context)
+                                         : contents_of_members(*members, context);
+  if (contents.format.empty()) contents.format = "zip";
+  contents.owners.push_back(owner);
+  return contents;
+}
+
 Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
+  if (kind_of_archive(*archive) == ArchiveKind::kOther) return read_members(*archive, context);
   return read_torch_archive(std::move(*archive), context);
 }
 
@@ -63,10 +106,6 @@ bool is_known_text(std::string_view name, std::string_view content) {
     return is_digits(content);
   }
   return false;
-}
-
-bool looks_like_pickle(ByteSpan bytes) {
-  return kPickle.recognises(bytes);
 }
 
 // Keys of the storages that the pickle refers to.
@@ -100,9 +139,10 @@ class PartLister {
 PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
   const std::string lower = lower_case(name);
   if (lower.starts_with("code/") && lower.ends_with(".py")) return PartKind::kTorchScript;
-  if (lower.ends_with(".pkl") || looks_like_pickle(content)) return PartKind::kPickle;
+  if (lower.ends_with(".pkl")) return PartKind::kPickle;
   if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
-  return PartKind::kUnknown;
+  // A model inside of the archive, a pickle among them.
+  return detect(content).empty() ? PartKind::kUnknown : PartKind::kNested;
 }
 
 void PartLister::add_entry(std::size_t index) {
@@ -187,6 +227,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }
+  if (kind_of_archive(*archive) == ArchiveKind::kOther) return list;
   // What the pickles claim about storages must fit their records.
   ReadContext context = context_of(bytes);
   note_misfits(std::move(*archive), context, list.notes);

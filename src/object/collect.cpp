@@ -88,6 +88,16 @@ std::string index_name(const Shape& shape, std::uint64_t flat) {
   return name;
 }
 
+Error packed_parameters() {
+  return {ErrorCode::kUnsupported, 0, Error::kNoOffset,
+          "are packed parameters of a quantized module, which only PyTorch unpacks"};
+}
+
+// A class of PyTorch's own in TorchScript.
+bool is_torchbind_class(const ObjectView& view) {
+  return view.kind == Kind::kInstance && view.module.starts_with("__torch__.torch.classes");
+}
+
 bool is_script_class(const ObjectView& view) {
   return view.kind == Kind::kInstance && view.module.starts_with("__torch__");
 }
@@ -123,6 +133,7 @@ class Collector {
       : options_(options),
         most_(most),
         path_(options.prefix),
+        has_name_(!options.prefix.empty()),
         budget_(walk_budget(document.graph())) {}
 
   Collected collect(Document& document, Value root);
@@ -138,6 +149,7 @@ class Collector {
     std::size_t leaves;     // before it
     std::size_t tensors;    // before it
     Value value;
+    bool has_name;
     bool is_array = false;
   };
 
@@ -153,9 +165,8 @@ class Collector {
   void add_leaf(Document& document, Value value, std::string text);
   void trouble(const Error& error) { out_.troubles.push_back({name(), error}); }
   // A name may be empty: that of an empty key.
-  std::string name() const { return has_path() ? path_ : "tensor"; }
-  std::string inside(const std::string& name) const { return has_path() ? path_ + "." + name : name; }
-  bool has_path() const { return !frames_.empty() || !options_.prefix.empty(); }
+  std::string name() const { return has_name_ ? path_ : "tensor"; }
+  std::string inside(const std::string& name) const { return has_name_ ? path_ + "." + name : name; }
   // Takes what one more step costs; false if that is too much.
   bool afford_step();
   void note_module_attributes(Document& document, const ObjectView& view);
@@ -164,6 +175,7 @@ class Collector {
   std::size_t most_;
   Collected out_;
   std::string path_;
+  bool has_name_;  // what is visited has one, be it empty
   std::size_t budget_;
   std::size_t name_bytes_ = 0;
   std::vector<Frame> frames_;
@@ -188,8 +200,10 @@ Collected Collector::collect(Document& document, Value root) {
 }
 
 void Collector::add_name(const Frame& frame, const Child& child) {
+  has_name_ = frame.has_name;
   if (frame.is_array && frame.array_shape.empty()) return;
-  if (frames_.size() > 1 || !options_.prefix.empty()) path_ += '.';
+  if (has_name_) path_ += '.';
+  has_name_ = true;
   if (frame.is_array) {
     path_ += index_name(frame.array_shape, child.index);
     return;
@@ -257,7 +271,8 @@ void Collector::enter(Document& document, Value value) {
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
     return add_leaf(document, value, describe(document, value));
   }
-  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value};
+  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value, has_name_};
+  if (document.script() && is_torchbind_class(view)) return trouble(packed_parameters());
   if (is_module_view(view, graph)) {
     frame.children = module_children(view, graph);
     note_module_attributes(document, view);
@@ -281,7 +296,7 @@ void Collector::push(Frame frame) {
 void Collector::enter_objects(Document& document, Value value) {
   auto array = document.objects(value);
   if (!array) return trouble(array.error());
-  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value};
+  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value, has_name_};
   for (std::uint64_t i = 0; i < array->items.size(); ++i) {
     frame.children.push_back({Role::kIndex, Value(), i, array->items[i]});
   }
@@ -295,19 +310,22 @@ void Collector::leave() {
   const bool has_tensors = tensor_count() > frame.tensors;
   if (!has_tensors && (options_.collapse || frame.children.empty())) {
     out_.leaves.resize(frame.leaves);
-    path_.resize(frame.path_size);
     add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value));
   }
   open_.erase({frame.document, *frame.document->graph().node_index(frame.value)});
   frames_.pop_back();
 }
 
-// Tensors that a module has besides its parameters and buffers; state_dict() leaves them out.
+// Tensors that a module has besides its parameters and buffers; state_dict() leaves them out. What
+// quantized modules keep their weights in it does not leave out, but only PyTorch can unpack it.
 void Collector::note_module_attributes(Document& document, const ObjectView& view) {
   for (const Child& child : view.children) {
-    if (child.role != Role::kAttribute || document.meaning(child.value) != Meaning::kTensor) {
-      continue;
+    if (child.role != Role::kAttribute) continue;
+    if (document.graph().text_or_empty(child.key) == "_packed_params" &&
+        document.graph().kind(child.value) == PickleKind::kCall) {
+      out_.troubles.push_back({inside("_packed_params"), packed_parameters()});
     }
+    if (document.meaning(child.value) != Meaning::kTensor) continue;
     out_.leaves.push_back({inside(child_name(document.graph(), child)),
                            "a tensor that state_dict() leaves out", "", false});
   }

@@ -17,7 +17,13 @@ Document::Document(pickle::Run run, Surroundings surroundings)
   torch_.set_arrays([this](Value value) { return numpy_.read(value); });
 }
 
+Value Document::unwrapped(Value value) const {
+  const auto inner = paddle_tensor(graph(), value);
+  return inner.value_or(value);
+}
+
 Meaning Document::meaning(Value value) {
+  value = unwrapped(value);
   const pickle::Kind kind = graph().kind(value);
   if (kind != pickle::Kind::kCall && kind != pickle::Kind::kPersistent) return Meaning::kPlain;
   if (is_tensor(graph(), value)) return Meaning::kTensor;
@@ -34,6 +40,7 @@ Meaning Document::meaning(Value value) {
 }
 
 const Result<AnyTensor>& Document::tensor(Value value) {
+  value = unwrapped(value);
   const std::uint32_t node = *graph().node_index(value);  // calls and persistent ids are nodes
   const auto known = tensors_.find(node);
   if (known != tensors_.end()) return known->second;

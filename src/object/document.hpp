@@ -63,6 +63,8 @@ class Document {
   TorchReader& torch() { return torch_; }
 
   Meaning meaning(Value value);
+  // The value itself, or what it wraps: PaddlePaddle saves tensors as eval('data', {'data': array}).
+  Value unwrapped(Value value) const;
   // Of a value that means a tensor. The same value is read once.
   const Result<AnyTensor>& tensor(Value value);
   // Of a value that means an array of objects.

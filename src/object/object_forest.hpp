@@ -16,12 +16,15 @@ struct Root {
   std::string entry;  // of the container, that holds the pickle
   std::unique_ptr<Document> document{};
   std::vector<NamedTensor> tensors{};  // if there is no document; names without that of the root
+  std::vector<Leaf> leaves{};          // likewise: what is no tensor
   bool is_named = false;  // its name stays in front of those of its tensors if it is the model
 };
 
 class ObjectForest : public Objects {
  public:
-  std::vector<Root>& roots() { return roots_; }
+  explicit ObjectForest(std::vector<Root> roots) : roots_(std::move(roots)) {}
+
+  std::vector<Root> take_roots() { return std::move(roots_); }
   const std::vector<Root>& roots() const { return roots_; }
 
   void walk(const std::function<bool(const ObjectNode&)>& visit,

@@ -332,6 +332,18 @@ ObjectView look(const Graph& graph, Value value) {
   return Looker(graph, value).look();
 }
 
+std::optional<Value> paddle_tensor(const Graph& graph, Value value) {
+  if (!is_call_to(graph, value, "builtins", "eval")) return std::nullopt;
+  const auto arguments = call_arguments(graph, value);
+  if (arguments.size() != 2 || graph.text_or_empty(arguments[0]) != "data" ||
+      graph.kind(arguments[1]) != pickle::Kind::kDict) {
+    return std::nullopt;
+  }
+  const auto items = look(graph, arguments[1]).children;
+  if (items.size() != 1 || graph.text_or_empty(items[0].key) != "data") return std::nullopt;
+  return items[0].value;
+}
+
 const Child* find_attribute(const ObjectView& view, const Graph& graph, std::string_view name) {
   const auto found = std::ranges::find_if(view.children, [&](const Child& child) {
     return child.role == Role::kAttribute && graph.text_or_empty(child.key) == name;

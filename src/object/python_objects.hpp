@@ -5,6 +5,7 @@
 // attributes and items. Sources: the __reduce__ methods of CPython and its copyreg module.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -66,6 +67,10 @@ struct ObjectView {
 
 // Looks at one value; time and memory are linear in the number of its children.
 ObjectView look(const Graph& graph, Value value);
+
+// The array in eval('data', {'data': array}), by which PaddlePaddle saves tensors; nothing for any
+// other call of eval().
+std::optional<Value> paddle_tensor(const Graph& graph, Value value);
 
 // The attribute of that name, if there is one.
 const Child* find_attribute(const ObjectView& view, const Graph& graph, std::string_view name);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "object/numpy_objects.hpp"
 #include "object/python_objects.hpp"
 #include "object/torch_objects.hpp"
 #include "object/torch_types.hpp"
@@ -140,6 +141,21 @@ bool shape_flags(const Graph& graph, Arguments a) {
   });
 }
 
+// eval('data', {'data': array}): a name that stands for the array, and nothing else.
+bool shape_paddle(const Graph& graph, Arguments a) {
+  if (a.size() != 2 || graph.text_or_empty(a[0]) != "data" || graph.kind(a[1]) != Kind::kDict) {
+    return false;
+  }
+  const auto items = object::look(graph, a[1]).children;
+  return items.size() == 1 && graph.text_or_empty(items[0].key) == "data" &&
+         object::NumpyReader::is_array(graph, items[0].value);
+}
+
+// A file in the bytes: it is judged as a file of its own.
+bool shape_file(const Graph& graph, Arguments a) {
+  return a.size() == 1 && graph.kind(a[0]) == Kind::kBytes;
+}
+
 struct AllowedCall {
   std::string_view module;
   std::string_view name;
@@ -155,6 +171,8 @@ constexpr std::array kAllowedCalls = {
     AllowedCall{"torch._utils", "_rebuild_tensor_v2", shape_tensor_v2},
     AllowedCall{"torch._utils", "_rebuild_tensor_v3", shape_tensor_v3},
     AllowedCall{"torch._utils", "_rebuild_parameter", shape_parameter},
+    AllowedCall{"torch.storage", "_load_from_bytes", shape_file},
+    AllowedCall{"builtins", "eval", shape_paddle},
     AllowedCall{"builtins", "getattr", shape_member},
     AllowedCall{"_operator", "or_", shape_flags},
     AllowedCall{"argparse", "Namespace", shape_nothing, true},

@@ -88,6 +88,17 @@ class Kind:
         self._add("", (), hostile={"words": list(words), "watch": watch, "acted": acted})
 
 
+_states = {}  # of objects, by their ids; with the objects, so that ids stay theirs
+
+
+def _state_of(value):
+    """What an object gives as its state, asked for once: an object that is held twice has one, and
+    so one array of what a random generator, say, makes anew at each call."""
+    if id(value) not in _states:
+        _states[id(value)] = value, value.__reduce_ex__(2)[2:3]
+    return _states[id(value)][1]
+
+
 def _children(value):
     if isinstance(value, torch.nn.Module):
         value = value.state_dict()
@@ -95,7 +106,7 @@ def _children(value):
         return value.items()
     if isinstance(value, (list, tuple, numpy.ndarray)):
         return enumerate(value)
-    state = value.__reduce_ex__(2)[2:3] if type(value).__module__ != "builtins" else ()
+    state = _state_of(value) if type(value).__module__ != "builtins" else ()
     return state[0].items() if state and isinstance(state[0], dict) else ()
 
 

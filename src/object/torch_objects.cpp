@@ -91,6 +91,7 @@ enum class Maker : std::uint8_t {
   kSparse,
   kSparseCsr,
   kNested,
+  kJagged,  // a nested tensor by torch.nested's newer class
   kMeta,
   kWrapperSubclass,
   kFromArray,
@@ -121,6 +122,7 @@ constexpr std::array kMakers = {
     MakerName{"torch._utils", "_rebuild_sparse_tensor", Maker::kSparse},
     MakerName{"torch._utils", "_rebuild_sparse_csr_tensor", Maker::kSparseCsr},
     MakerName{"torch._utils", "_rebuild_nested_tensor", Maker::kNested},
+    MakerName{"torch.nested._internal.nested_tensor", "_rebuild_njt", Maker::kJagged},
     MakerName{"torch._utils", "_rebuild_meta_tensor_no_storage", Maker::kMeta},
     MakerName{"torch._utils", "_rebuild_wrapper_subclass", Maker::kWrapperSubclass},
     MakerName{"torch._utils", "_rebuild_device_tensor_from_numpy", Maker::kFromArray},
@@ -334,6 +336,11 @@ Result<AnyTensor> TorchReader::read(Value value) {
       return read_sparse(*call);
     case Maker::kNested:
       return read_nested(*call);
+    case Maker::kJagged: {
+      SpecialTensor tensor;
+      tensor.kind = SpecialKind::kNested;
+      return AnyTensor(std::move(tensor));
+    }
     case Maker::kMeta:
       return read_without_elements(*call, 0);
     case Maker::kWrapperSubclass:

@@ -102,7 +102,7 @@ def quantized(k):
     model = torch.ao.quantization.quantize_dynamic(
         torch.nn.Sequential(torch.nn.Linear(3, 4)), {torch.nn.Linear})
     torch.jit.save(torch.jit.script(model), k.path())
-    k.refuse("quantized", "--dequantize")
+    k.refuse("quantized")
 
 
 @kind("script.mobile")

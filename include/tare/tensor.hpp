@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "tare/byte_sink.hpp"
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
 
@@ -85,9 +85,6 @@ Result<void> check_expansion(const TensorView& view);
 
 // Row-major strides of a shape.
 std::vector<std::uint64_t> row_major_strides(const Shape& shape);
-
-// Takes the next bytes of a tensor; what it returns as an error ends the walk.
-using ByteSink = std::function<Result<void>(ByteSpan)>;
 
 // Hands the elements to `sink` in row-major order, packed: in one piece and in place if the tensor
 // is contiguous, else in pieces of at most 1 MiB from a buffer. Errors: those of the sink;

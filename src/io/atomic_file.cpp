@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "io/write_all.hpp"
+
 namespace tare {
 namespace {
 
@@ -113,13 +115,7 @@ Result<void> AtomicFile::write(ByteSpan bytes) {
 }
 
 Result<void> AtomicFile::write_through(ByteSpan bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return std::unexpected(system_error(errno, "cannot write the output"));
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return {};
+  return write_all(fd_.get(), bytes, "cannot write the output");
 }
 
 Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::uint64_t length) {

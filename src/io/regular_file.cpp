@@ -9,9 +9,14 @@ namespace tare {
 
 // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
 Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  return adopt(std::move(fd));
+}
+
+Result<RegularFile> RegularFile::adopt(UniqueFd fd) {
   RegularFile file;
-  file.fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot open"));
+  file.fd_ = std::move(fd);
   struct stat status{};
   if (::fstat(file.fd(), &status) != 0) return std::unexpected(system_error(errno, "cannot stat"));
   if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kNotAFile, "is a directory");

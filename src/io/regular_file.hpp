@@ -14,6 +14,8 @@ class RegularFile {
   // Errors: kNotFound, kNoPermission, kNotAFile (directories, devices, FIFOs and sockets are never
   // opened for reading), kEmpty, kIo.
   static Result<RegularFile> open(const std::filesystem::path& path);
+  // A file that is open already. Errors: those of open() for what is no such file.
+  static Result<RegularFile> adopt(UniqueFd fd);
   // The same file once more, past the page cache (O_DIRECT). Errors: those of open(), kUnsupported
   // if the file system has no such thing, kMismatch if `path` is another file by now.
   Result<RegularFile> open_direct(const std::filesystem::path& path) const;

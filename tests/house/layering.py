@@ -37,6 +37,7 @@ BELOW = {
 
 # Public header, below include/tare/: the layer that it belongs to.
 PUBLIC = {
+    "byte_sink.hpp": "io",
     "bytes.hpp": "io",
     "detail/pod_vector.hpp": "io",
     "error.hpp": "io",

@@ -10,6 +10,7 @@ import os
 import pickle
 import random
 import sys
+import tarfile
 import zipfile
 import zlib
 
@@ -60,12 +61,23 @@ def packed():
     yield b"\x50\x2a\x4d\x18\x03\0\0\0abc" + bytes.fromhex(ZSTD)
 
 
+def tar(format):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=format) as out:
+        for name, kind in (("storages", b"0"), ("a" * 60 + "/" + "b" * 60, b"0"), ("link", b"2"), ("folder", b"5")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, "target" if kind == b"2" else "", 3 if kind == b"0" else 0
+            out.addfile(info, io.BytesIO(b"abc"))
+    return buffer.getvalue().rstrip(b"\0") + bytes(1024)
+
+
 def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     seeds.append(safetensors())
     seeds += packed()
+    seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

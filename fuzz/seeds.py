@@ -71,12 +71,23 @@ def tar(format):
     return buffer.getvalue().rstrip(b"\0") + bytes(1024)
 
 
+def npy():
+    types = ["'<f4'", "'|O'", "[(('t', 'a'), '>i2', (2, 3)), ('', '|V4'), ('\\xe9', [('c', 'U3')])]", "('<M8[25s]', 3)"]
+    for version, descr in enumerate(types, 1):
+        header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (2, 3), }}   \n".encode()
+        major = min(version, 3)
+        length = len(header).to_bytes(2 if major == 1 else 4, "little")
+        yield b"\x93NUMPY" + bytes([major, 0]) + length + header
+        yield header
+
+
 def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     seeds.append(safetensors())
     seeds += packed()
+    seeds += npy()
     seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:

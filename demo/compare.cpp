@@ -153,6 +153,7 @@ int run_compare(const Options& options) {
   std::vector<safetensors::TensorToSave> layers;
   const std::uint64_t layer_count =
       std::max<std::uint64_t>(1, std::uint64_t{options.size_mb} * 1'000'000 / kLayerBytes);
+  layers.reserve(layer_count);
   for (std::uint64_t i = 0; i < layer_count; ++i) {
     layers.push_back(
         {fmt::format("layer{}.weight", i),

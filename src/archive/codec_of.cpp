@@ -45,8 +45,7 @@ bool is_lzma(ByteSpan bytes) {
   // 2^n, or 2^n + 2^(n-1).
   const std::uint32_t ones = static_cast<std::uint32_t>(std::popcount(*dictionary));
   const bool doubled = ones == 2 && (*dictionary & (*dictionary << 1)) != 0;
-  const bool usual = *dictionary == UINT32_MAX || ones == 1 || doubled;
-  return usual && (*dictionary & 0xFF) == 0 &&
+  return (ones == 1 || doubled) && (*dictionary & 0xFF) == 0 &&
          (*size == UINT64_MAX || *size < (std::uint64_t{1} << 38));
 }
 

@@ -56,7 +56,7 @@ class Run {
 
   Result<Decoded> all_streams() {
     do {
-      decoder_ = decoder_ ? std::move(decoder_) : info(codec_).make();
+      if (!decoder_) decoder_ = info(codec_).make();
       if (!decoder_) return fail(ErrorCode::kUnsupported, info(codec_).missing);
       if (auto done = one_stream(); !done) return std::unexpected(done.error());
       ++decoded_.streams;

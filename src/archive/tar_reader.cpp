@@ -87,16 +87,66 @@ bool has_control(std::string_view text) {
       text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\x7F'; });
 }
 
-// What headers say about the members behind them. The first to say something is right.
+// What headers say about the members behind them.
 struct Extension {
   std::optional<std::string_view> name;
   std::optional<std::string_view> link_target;
   std::optional<std::uint64_t> size;
   bool is_sparse = false;
-  std::optional<std::uint64_t> offset;  // of the first of the headers
+  bool has_odd_number = false;
+  bool has_broken_record = false;
 
   bool has_said() const { return name || link_target || size; }
+  // What is there already counts.
+  void complete_from(const Extension& later) {
+    if (!name) name = later.name;
+    if (!link_target) link_target = later.link_target;
+    if (!size) size = later.size;
+    is_sparse |= later.is_sparse;
+  }
 };
+
+void apply_record(const PaxRecord& record, Extension& extension) {
+  if (record.key == "path" || record.key == "GNU.sparse.name") {
+    extension.name = record.value.substr(0, record.value.find_last_not_of('/') + 1);
+  } else if (record.key == "linkpath") {
+    extension.link_target = record.value;
+  } else if (record.key == "size") {
+    const auto size = python_int(record.value, 10);
+    const bool is_size = size && !size->negative;
+    extension.has_broken_record |= !is_size;
+    extension.has_odd_number |= is_size && size->odd;
+    extension.size = is_size ? size->magnitude : 0;  // what is no number is 0 for Python
+  }
+  extension.is_sparse |= record.key.starts_with("GNU.sparse.");
+}
+
+// Of equal keys in one header the last counts.
+Extension read_pax(ByteSpan records) {
+  Extension extension;
+  Cursor cursor(records);
+  while (!cursor.at_end() && records[cursor.offset()] != std::byte{0}) {
+    const auto record = read_pax_record(cursor);
+    if (!record) {
+      extension.has_broken_record = true;
+      break;
+    }
+    apply_record(*record, extension);
+  }
+  return extension;
+}
+
+Extension extension_of(char type, ByteSpan data) {
+  Extension extension;
+  if (type == 'L') {
+    extension.name = text_field(data);
+  } else if (type == 'K') {
+    extension.link_target = text_field(data);
+  } else {
+    extension = read_pax(data);
+  }
+  return extension;
+}
 
 }  // namespace
 
@@ -170,25 +220,23 @@ class Listing {
 
  private:
   void note(AnomalyKind kind, std::uint64_t offset, std::size_t member = Reader::kNoMember) {
-    const Anomaly anomaly{kind, offset, member};
-    // A pax header may hold millions of records that are all alike.
-    if (!reader_.anomalies_.empty() && reader_.anomalies_.back() == anomaly) return;
-    reader_.anomalies_.push_back(anomaly);
+    reader_.anomalies_.push_back({kind, offset, member});
   }
   // Takes memory for names that are not in the header of a member.
   Result<void> charge(std::uint64_t bytes, std::uint64_t offset);
   // The list ends here, for this reason.
   void stop(AnomalyKind kind, std::uint64_t offset) {
     note(kind, offset);
-    if (pending_.offset) note(AnomalyKind::kLoneExtension, *pending_.offset);
+    end();
+  }
+  void end() {
+    if (pending_offset_) note(AnomalyKind::kLoneExtension, *pending_offset_);
     done_ = true;
   }
 
   Result<void> next_header();
   void read_end(std::uint64_t offset);
   Result<void> read_extension(const HeaderView& header, std::uint64_t offset);
-  void read_pax(ByteSpan records, std::uint64_t offset, Extension& extension);
-  void apply_record(const PaxRecord& record, std::uint64_t offset, Extension& extension);
   Result<void> read_member(const HeaderView& header, std::uint64_t offset);
   void name_member(const HeaderView& header, Member& member);
   void check_member(const HeaderView& header, const Member& member);
@@ -198,7 +246,8 @@ class Listing {
   Reader reader_;
   Limits limits_;
   Cursor cursor_;
-  Extension pending_;  // of the next member
+  Extension pending_;                            // of the next member
+  std::optional<std::uint64_t> pending_offset_;  // of the first header that is about it
   Extension global_;
   std::uint64_t header_bytes_ = 0;  // of extensions so far
   bool done_ = false;
@@ -220,7 +269,7 @@ Result<void> Listing::next_header() {
     stop(AnomalyKind::kBadHeader, offset);
     return {};
   }
-  if (!pending_.offset) pending_.offset = offset;
+  if (!pending_offset_) pending_offset_ = offset;
   if (std::string_view("LKxXg").find(header->type) != std::string_view::npos) {
     return read_extension(*header, offset);
   }
@@ -234,8 +283,7 @@ void Listing::read_end(std::uint64_t offset) {
   const auto zeros = static_cast<std::uint64_t>(other - rest.begin());
   if (zeros < kBlockBytes) note(AnomalyKind::kNoEnd, offset);
   if (other != rest.end()) note(AnomalyKind::kTrailingBytes, cursor_.offset() + zeros);
-  if (pending_.offset) note(AnomalyKind::kLoneExtension, *pending_.offset);
-  done_ = true;
+  end();
 }
 
 // Data and what fills its last block up; the end of the file may cut that off.
@@ -254,7 +302,6 @@ Result<void> Listing::charge(std::uint64_t bytes, std::uint64_t offset) {
 }
 
 Result<void> Listing::read_extension(const HeaderView& header, std::uint64_t offset) {
-  if (header.has_odd_number) note(AnomalyKind::kOddNumber, offset);
   // Python reads all of the blocks, whatever the size says.
   const auto data = take_blocks(header.size);
   if (!data) {
@@ -263,53 +310,17 @@ Result<void> Listing::read_extension(const HeaderView& header, std::uint64_t off
   }
   if (auto charged = charge(data->size(), offset); !charged) return charged;
   if (!is_zero(data->subspan(header.size))) note(AnomalyKind::kLongExtension, offset);
-  if (header.type == 'L') {
-    if (!pending_.name) pending_.name = text_field(*data);
-  } else if (header.type == 'K') {
-    if (!pending_.link_target) pending_.link_target = text_field(*data);
-  } else if (header.type == 'g') {
-    Extension own;
-    read_pax(*data, offset, own);
-    if (own.has_said()) note(AnomalyKind::kGlobalOverride, offset);
-    if (own.name) global_.name = own.name;
-    if (own.link_target) global_.link_target = own.link_target;
-  } else {
-    Extension own;
-    read_pax(*data, offset, own);
-    if (!pending_.name) pending_.name = own.name;
-    if (!pending_.link_target) pending_.link_target = own.link_target;
-    if (!pending_.size) pending_.size = own.size;
-    pending_.is_sparse |= own.is_sparse;
+  const Extension extension = extension_of(header.type, *data);
+  if (header.has_odd_number || extension.has_odd_number) note(AnomalyKind::kOddNumber, offset);
+  if (extension.has_broken_record) note(AnomalyKind::kBadPaxRecord, offset);
+  if (header.type != 'g') {
+    pending_.complete_from(extension);
+    return {};
   }
+  if (extension.has_said()) note(AnomalyKind::kGlobalOverride, offset);
+  if (extension.name) global_.name = extension.name;
+  if (extension.link_target) global_.link_target = extension.link_target;
   return {};
-}
-
-// Of equal keys in one header the last counts.
-void Listing::read_pax(ByteSpan records, std::uint64_t offset, Extension& extension) {
-  Cursor cursor(records);
-  while (!cursor.at_end() && records[cursor.offset()] != std::byte{0}) {
-    const auto record = read_pax_record(cursor);
-    if (!record) {
-      note(AnomalyKind::kBadPaxRecord, offset);
-      return;
-    }
-    apply_record(*record, offset, extension);
-  }
-}
-
-void Listing::apply_record(const PaxRecord& record, std::uint64_t offset, Extension& extension) {
-  if (record.key == "path" || record.key == "GNU.sparse.name") {
-    extension.name = record.value.substr(0, record.value.find_last_not_of('/') + 1);
-  } else if (record.key == "linkpath") {
-    extension.link_target = record.value;
-  } else if (record.key == "size") {
-    const auto size = python_int(record.value, 10);
-    const bool is_size = size && !size->negative;
-    if (!is_size) note(AnomalyKind::kBadPaxRecord, offset);
-    if (is_size && size->odd) note(AnomalyKind::kOddNumber, offset);
-    extension.size = is_size ? size->magnitude : 0;  // what is no number is 0 for Python
-  }
-  extension.is_sparse |= record.key.starts_with("GNU.sparse.");
 }
 
 Result<void> Listing::read_member(const HeaderView& header, std::uint64_t offset) {
@@ -317,7 +328,7 @@ Result<void> Listing::read_member(const HeaderView& header, std::uint64_t offset
     return fail(ErrorCode::kLimit, "the archive has too many members", offset);
   }
   Member member;
-  member.header_offset = *pending_.offset;
+  member.header_offset = *pending_offset_;
   member.kind = kind_of(header.type);
   if (header.type == '\0' && header.name.ends_with('/')) member.kind = MemberKind::kDirectory;
   for (bool more = member.kind == MemberKind::kSparse && header.has_more_holes; more;) {
@@ -335,6 +346,7 @@ Result<void> Listing::read_member(const HeaderView& header, std::uint64_t offset
   const bool inside = !member.has_data() || take_blocks(member.size);
   member.readable = inside && member.has_data();
   pending_ = {};
+  pending_offset_.reset();
   if (!inside) stop(AnomalyKind::kSizeOutOfBounds, member.header_offset);
   reader_.members_.push_back(std::move(member));
   return {};

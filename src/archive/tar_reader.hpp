@@ -72,8 +72,6 @@ struct Anomaly {
   AnomalyKind kind;
   std::uint64_t offset;  // bytes from the start of the archive
   std::size_t member;    // index in members(), or Reader::kNoMember
-
-  bool operator==(const Anomaly&) const = default;
 };
 
 // What an anomaly means, as a sentence without a full stop.

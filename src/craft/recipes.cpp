@@ -63,12 +63,12 @@ constexpr Recipe kPickles[] = {
 };
 
 const std::vector<Recipe>& all() {
-  static const std::vector<Recipe> recipes = [] {
+  static const std::vector<Recipe> kAll = [] {
     std::vector<Recipe> made(std::begin(kPickles), std::end(kPickles));
     made.insert(made.end(), containers().begin(), containers().end());
     return made;
   }();
-  return recipes;
+  return kAll;
 }
 
 }  // namespace

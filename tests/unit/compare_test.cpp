@@ -86,7 +86,7 @@ TEST(Compare, WalksTwoStridedTensorsSideBySide) {
 
 TEST(Compare, CountsElementsOfPackedTypes) {
   const std::string zeros(3, '\0');
-  const auto first_element = [&](DType dtype, Shape shape, std::string_view bytes) {
+  const auto first_element = [&](DType dtype, const Shape& shape, std::string_view bytes) {
     const auto compared = compare(model_of({tensor("t", dtype, shape, zeros)}),
                                   model_of({tensor("t", dtype, shape, bytes)}));
     return compared->differences.at(0).first_element;

@@ -170,6 +170,16 @@ TEST_P(Decoder, UnpacksUpToWhereAStreamBreaks) {
   EXPECT_TRUE(content.starts_with(as_text(cut->content.bytes())));
 }
 
+TEST(DecoderNames, TellWhatTheBuildLacks) {
+  for (const Codec codec : kAll) {
+    const auto unpacked = unpack(codec, {});
+    EXPECT_EQ(unpacked.has_value(), has_codec(codec)) << codec_name(codec);
+    EXPECT_EQ(outcome(codec, "").error() == ErrorCode::kUnsupported, !has_codec(codec));
+    if (unpacked) continue;
+    EXPECT_THAT(unpacked.error().what, testing::StartsWith("this build of tare has no "));
+  }
+}
+
 TEST(DecoderNames, AreAllDifferent) {
   std::vector<std::string_view> names;
   for (const Codec codec : kAll) names.push_back(codec_name(codec));

@@ -5,8 +5,10 @@
 namespace tare::format {
 namespace {
 
+// The length of a safetensors header may begin like a zlib stream. It is none: the zeros in its
+// upper half would have to be the rest of a block's header.
 bool recognises(ByteSpan bytes) {
-  return codec_of(bytes).has_value();
+  return codec_of(bytes).has_value() && !kSafetensors.recognises(bytes);
 }
 
 DecodeLimits limits_of(const ReadContext& context) {

@@ -123,6 +123,6 @@ ModelContents contents_of_npz(const std::vector<Member>& members, ReadContext&) 
   return contents;
 }
 
-const Format kNpy = {"npy", "an array of numpy", is_npy, list_parts, read_tensors};
+const Format kNpy = {"npy", "a NumPy array", is_npy, list_parts, read_tensors};
 
 }  // namespace tare::format

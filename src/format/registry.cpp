@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "archive/decoder.hpp"
 #include "format/format.hpp"
 #include "format/shards.hpp"
 #include "io/checked.hpp"
@@ -33,6 +34,7 @@ constexpr std::array kSignatures = {
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
     Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
+    Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
     Signature{"\x7F"
               "ELF"sv,
@@ -100,10 +102,37 @@ Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context) {
 }  // namespace tare::format
 
 namespace tare {
+namespace {
+
+const char* compressed_text(ByteSpan bytes) {
+  switch (codec_of(bytes).value_or(Codec::kDeflate)) {
+    case Codec::kGzip:
+      return "gzip data";
+    case Codec::kBzip2:
+      return "bzip2 data";
+    case Codec::kXz:
+      return "xz data";
+    case Codec::kLzma:
+      return "lzma data";
+    case Codec::kLz4:
+      return "lz4 data";
+    case Codec::kZstd:
+      return "zstd data";
+    case Codec::kJoblibZ:
+      return "a file that joblib before 0.10 compressed";
+    case Codec::kZlib:
+    case Codec::kDeflate:
+      break;
+  }
+  return "zlib data";
+}
+
+}  // namespace
 
 const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
+  if (!found.empty() && found.front() == &format::kCompressed) return compressed_text(bytes);
   if (!found.empty()) return found.front()->description;
   if (format::is_shard_index(bytes)) return "an index of shards, which holds no tensors itself";
   const char* const content = format::by_signature(bytes);
@@ -117,6 +146,7 @@ const char* foreign_content(ByteSpan front) {
       front[1] <= std::byte{5}) {
     return "a pickle";
   }
+  if (codec_of(front)) return compressed_text(front);
   return format::by_signature(front);
 }
 

@@ -15,10 +15,8 @@ NoteKind note_kind(tar::AnomalyKind kind, bool is_torch) {
   switch (kind) {
     case tar::AnomalyKind::kLink:
       return is_torch ? NoteKind::kExtraction : NoteKind::kAmbiguous;
-    case tar::AnomalyKind::kBadHeader:
     case tar::AnomalyKind::kSizeOutOfBounds:
     case tar::AnomalyKind::kNoEnd:
-    case tar::AnomalyKind::kBadPaxRecord:
     case tar::AnomalyKind::kControlInName:
       return NoteKind::kDamaged;
     case tar::AnomalyKind::kAbsoluteName:

@@ -225,7 +225,7 @@ Result<ByteSpan> claimed_bytes(const StorageId& id, ByteSpan bytes) {
   const auto total = checked_mul(id.numel, bits);
   if (!total) return fail(ErrorCode::kOverflow, "the size of a storage overflows");
   if (*total / 8 > bytes.size()) {
-    return fail(ErrorCode::kMalformed, "the storage is shorter than the pickle claims");
+    return fail(ErrorCode::kMalformed, "the storage is shorter than the pickle claims (CVE-2026-24747)");
   }
   bytes = bytes.first(*total / 8);
   if (!id.view) return bytes;

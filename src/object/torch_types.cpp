@@ -59,16 +59,6 @@ constexpr std::array kTorchNames = {
     TorchName{"float8_e4m3fnuz", DType::kF8E4M3FNUZ},
     TorchName{"float8_e5m2fnuz", DType::kF8E5M2FNUZ},
     TorchName{"float8_e8m0fnu", DType::kF8E8M0},
-    // The same types by their other names.
-    TorchName{"double", DType::kF64},
-    TorchName{"float", DType::kF32},
-    TorchName{"half", DType::kF16},
-    TorchName{"long", DType::kI64},
-    TorchName{"int", DType::kI32},
-    TorchName{"short", DType::kI16},
-    TorchName{"chalf", DType::kC32},
-    TorchName{"cfloat", DType::kC64},
-    TorchName{"cdouble", DType::kC128},
 };
 
 // Types that have no tensors here, with why.

@@ -91,7 +91,9 @@ void StreamAnalyzer::analyze_import(const Event& event) {
 }
 
 void StreamAnalyzer::analyze_call(const Event& event) {
-  if (scan_policy::is_allowed_call(graph_, event.subject)) {
+  // What a call returns is judged as a value; as something to call nobody knows it.
+  if (scan_policy::is_allowed_call(graph_, event.subject) &&
+      !called_.contains(event.subject.bits())) {
     if (object::is_call_to(graph_, event.subject, "torch.storage", "_load_from_bytes")) {
       const Value bytes = object::call_arguments(graph_, event.subject)[0];
       files_.push_back({part_.base + base_ + event.offset, as_bytes(graph_.text(bytes))});

@@ -160,8 +160,14 @@ struct AllowedCall {
   std::string_view module;
   std::string_view name;
   bool (*shape)(const Graph&, Arguments);
-  bool is_class = false;  // NEWOBJ makes it as well, and it may be given attributes
+  enum class Use : std::uint8_t {
+    kAny,       // it may be named without a call, too
+    kClass,     // likewise; NEWOBJ makes it as well, and it may be given attributes
+    kCallOnly,  // it does harm in other hands: named alone it is what it is
+  };
+  Use use = Use::kAny;
 };
+using Use = AllowedCall::Use;
 
 constexpr std::array kAllowedCalls = {
     AllowedCall{"collections", "OrderedDict", shape_nothing},
@@ -171,13 +177,13 @@ constexpr std::array kAllowedCalls = {
     AllowedCall{"torch._utils", "_rebuild_tensor_v2", shape_tensor_v2},
     AllowedCall{"torch._utils", "_rebuild_tensor_v3", shape_tensor_v3},
     AllowedCall{"torch._utils", "_rebuild_parameter", shape_parameter},
-    AllowedCall{"torch.storage", "_load_from_bytes", shape_file},
-    AllowedCall{"builtins", "eval", shape_paddle},
-    AllowedCall{"builtins", "getattr", shape_member},
-    AllowedCall{"_operator", "or_", shape_flags},
-    AllowedCall{"argparse", "Namespace", shape_nothing, true},
-    AllowedCall{"types", "SimpleNamespace", shape_nothing, true},
-    AllowedCall{"torch._dynamo.decorators", "_DimRange", shape_nothing, true},
+    AllowedCall{"torch.storage", "_load_from_bytes", shape_file, Use::kCallOnly},
+    AllowedCall{"builtins", "eval", shape_paddle, Use::kCallOnly},
+    AllowedCall{"builtins", "getattr", shape_member, Use::kCallOnly},
+    AllowedCall{"_operator", "or_", shape_flags, Use::kCallOnly},
+    AllowedCall{"argparse", "Namespace", shape_nothing, Use::kClass},
+    AllowedCall{"types", "SimpleNamespace", shape_nothing, Use::kClass},
+    AllowedCall{"torch._dynamo.decorators", "_DimRange", shape_nothing, Use::kClass},
     // What TorchScript writes in place of lists.
     AllowedCall{"torch.jit._pickle", "build_intlist", shape_list},
     AllowedCall{"torch.jit._pickle", "build_doublelist", shape_list},
@@ -268,7 +274,8 @@ std::optional<Category> find_gadget(std::string_view module, std::string_view na
 }
 
 bool is_allowed_name(std::string_view module, std::string_view name) {
-  if (find_allowed_call(module, name) != nullptr) return true;
+  const AllowedCall* const entry = find_allowed_call(module, name);
+  if (entry != nullptr && entry->use != Use::kCallOnly) return true;
   if (module == "torch" || module == "torch.cuda" || module == "torch.storage") {
     if (object::find_storage_class(name) != nullptr) return true;
   }
@@ -279,7 +286,7 @@ bool is_allowed_call(const Graph& graph, Value call) {
   const auto* entry =
       find_allowed_call(object::called_module(graph, call), object::called_name(graph, call));
   if (entry == nullptr) return false;
-  const bool by_newobj = entry->is_class && graph.made_by(call) == pickle::Op::kNewObj;
+  const bool by_newobj = entry->use == Use::kClass && graph.made_by(call) == pickle::Op::kNewObj;
   if (graph.made_by(call) != pickle::Op::kReduce && !by_newobj) return false;
   const Value arguments = graph.arguments(call);
   return graph.kind(arguments) == Kind::kTuple && entry->shape(graph, graph.tuple_items(arguments));
@@ -291,7 +298,7 @@ bool is_allowed_state(const Graph& graph, Value object, Value state) {
   if (graph.kind(object) == Kind::kCall) {
     const auto* entry = find_allowed_call(object::called_module(graph, object),
                                           object::called_name(graph, object));
-    if (entry != nullptr && entry->is_class) return is_attribute_dict(graph, state);
+    if (entry != nullptr && entry->use == Use::kClass) return is_attribute_dict(graph, state);
   }
   if (!is_ordered_dict(graph, object) || graph.kind(state) != Kind::kDict) return false;
   return std::ranges::all_of(graph.updates(state), [&](const Update& update) {

@@ -10,7 +10,6 @@
 namespace {
 
 using namespace tare;
-using format::NumpyDType;
 
 bool read_exactly(void* place, std::size_t count) {
   return std::fread(place, 1, count, stdin) == count;
@@ -61,7 +60,7 @@ int main() {
       std::printf("no %s: %s\n", error_code_name(header.error().code), header.error().what);
       continue;
     }
-    const auto tensor = format::to_tensor_dtype(header->dtype);
+    const auto tensor = to_tensor_dtype(header->dtype);
     std::printf("%llu %llu %c %s %s %d %s\n", static_cast<unsigned long long>(header->data_offset),
                 static_cast<unsigned long long>(header->data_bytes),
                 header->fortran_order ? 'F' : 'C', text_of(header->shape).c_str(),

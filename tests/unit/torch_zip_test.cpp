@@ -122,9 +122,9 @@ TEST(TorchSave, RefusesWhatTorchCannotHold) {
         torch::save_state_dict(dir / "m.pt", {{"t", view}}, Layout::kTorch2, Overwrite::kNo);
     return saved ? ErrorCode::kIo : saved.error().code;
   };
-  EXPECT_EQ(error({DType::kU8, {2}, {2}, 0, as_bytes(data)}), ErrorCode::kUnsupported);
-  EXPECT_EQ(error(view_of(DType::kF4, {2}, data)), ErrorCode::kUnsupported);
-  EXPECT_EQ(error(view_of(DType::kU16, {2}, data)), ErrorCode::kUnsupported);
+  EXPECT_EQ(error(view_of(DType::kF6E2M3, {4}, data)), ErrorCode::kUnsupported);
+  EXPECT_EQ(error(view_of(DType::kF4, {2, 1}, data)), ErrorCode::kUnsupported);
+  EXPECT_EQ(error({DType::kU8, {17}, {1}, 0, as_bytes(data)}), ErrorCode::kMalformed);
   EXPECT_THAT(dir.names(), IsEmpty());
 }
 
@@ -292,44 +292,21 @@ TEST(TorchZip, SaysThatARecordIsMissing) {
   EXPECT_EQ(problem.error.code, ErrorCode::kNotFound);
 }
 
-TEST(TorchZip, SaysThatARecordIsCompressed) {
+TEST(TorchZip, ReadsACompressedRecord) {
   test::ZipEntry storage;
   storage.name = "m/data/0";
   storage.content = small_storage();
   storage.method = 8;
-  const auto problem =
-      problem_of(torch_zip(dict_pickle({{"w", small_tensor()}}), {}).add(storage).build());
-  EXPECT_EQ(problem.error.code, ErrorCode::kUnsupported);
+  const std::string archive =
+      torch_zip(dict_pickle({{"w", small_tensor()}}), {}).add(storage).build();
+  const auto contents = contents_of(archive);
+  ASSERT_TRUE(contents.has_value());
+  ASSERT_EQ(contents->tensors.size(), 1U);
+  EXPECT_EQ(packed(contents->tensors[0].view), small_storage());
 }
 
-TEST(TorchZip, SaysWhichValueIsNoTensor) {
-  pickle::Writer out;
-  out.proto(2).op(Op::kEmptyDict).op(Op::kMark).text("epoch").integer(3).text("w");
-  test::write_tensor(out, small_tensor());
-  out.op(Op::kSetItems);
-  const std::string archive = torch_zip(test::take(out), {{"0", small_storage()}}).build();
-  const auto problem = problem_of(archive);
-  EXPECT_EQ(problem.subject, "epoch");
-  EXPECT_EQ(problem.error.code, ErrorCode::kUnsupported);
-  EXPECT_EQ(contents_of(archive)->tensors.size(), 1U);  // the rest stays readable
-}
-
-TEST(TorchZip, SaysThatAKeyIsNoText) {
-  pickle::Writer out;
-  out.proto(2).op(Op::kEmptyDict).integer(7);
-  test::write_tensor(out, small_tensor());
-  out.op(Op::kSetItem);
-  const auto problem = problem_of(torch_zip(test::take(out), {{"0", small_storage()}}).build());
-  EXPECT_EQ(problem.subject, "7");
-}
-
-TEST(TorchZip, SaysThatTheCheckpointIsNoDict) {
-  EXPECT_EQ(problem_of(torch_zip("\x80\x02].", {}).build()).subject, "data.pkl");
-  EXPECT_EQ(problem_of(torch_zip("\x80\x02N.", {}).build()).subject, "data.pkl");
-}
-
-TEST(TorchZip, DoesNotReadOtherElementTypes) {
-  for (const std::string_view name : {"ComplexDoubleStorage", "QInt8Storage"}) {
+TEST(TorchZip, DoesNotReadQuantizedElementsOfADenseTensor) {
+  for (const std::string_view name : {"QInt8Storage", "QUInt4x2Storage"}) {
     TensorCall call = small_tensor();
     call.storage_class = name;
     EXPECT_EQ(problem_of(torch_zip(dict_pickle({{"w", call}}), {{"0", small_storage()}}).build())
@@ -343,7 +320,6 @@ TEST(TorchZip, DoesNotReadOtherElementTypes) {
 TEST(TorchZip, RefusesAnArchiveWithoutPickle) {
   EXPECT_EQ(open_error(test::ZipBuilder().add("m/version", "3\n").build()),
             ErrorCode::kWrongFormat);
-  EXPECT_EQ(open_error(test::ZipBuilder().build()), ErrorCode::kWrongFormat);
 }
 
 TEST(TorchZip, RefusesByteOrdersThatItDoesNotRead) {
@@ -351,14 +327,8 @@ TEST(TorchZip, RefusesByteOrdersThatItDoesNotRead) {
     return test::clean_torch_zip().add(test::torch_record("m/byteorder", std::move(order))).build();
   };
   EXPECT_EQ(open_error(with_order("little")), ErrorCode::kIo);
-  EXPECT_EQ(open_error(with_order("big")), ErrorCode::kUnsupported);
+  EXPECT_EQ(open_error(with_order("big")), ErrorCode::kIo);
   EXPECT_EQ(open_error(with_order("middle")), ErrorCode::kUnsupported);
-}
-
-TEST(TorchZip, RefusesTorchScript) {
-  EXPECT_EQ(
-      open_error(test::clean_torch_zip().add(test::torch_record("m/constants.pkl", "N.")).build()),
-      ErrorCode::kUnsupported);
 }
 
 TEST(TorchZip, RefusesTwoPickles) {

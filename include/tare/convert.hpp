@@ -55,21 +55,21 @@ struct ConvertSummary {
 };
 
 // Writes the selected tensors to `output`, with the metadata {"format": "pt"} that loaders of
-// PyTorch weights look for, ties, and the scalars of the selection. With shards, `output` is the name
-// that a single file would have; that is what is written if one is enough.
+// PyTorch weights look for, ties, and the scalars of the selection. With shards, `output` is the
+// name that a single file would have; that is what is written if one is enough.
 //
-// Fails, with the tensor as the subject, on the first thing that cannot be written as it is: nothing
-// is dropped silently. Errors: those of the problems in the selection, kNotFound (there is no
-// tensor), kUnsupported (sparse, quantized and other special tensors without the option for them;
-// element types that the target does not have), kInvalidArgument (names that the target cannot
-// have), kLimit (a tensor repeats its storage to more than 1 GiB), kMismatch (what was written is not
-// equal to its source), and those of the system, with the file as the subject.
+// Fails, with the tensor as the subject, on the first thing that cannot be written as it is:
+// nothing is dropped silently. Errors: those of the problems in the selection, kNotFound (there is
+// no tensor), kUnsupported (sparse, quantized and other special tensors without the option for
+// them; element types that the target does not have), kInvalidArgument (names that the target
+// cannot have), kLimit (a tensor repeats its storage to more than 1 GiB), kMismatch (what was
+// written is not equal to its source), and those of the system, with the file as the subject.
 std::expected<ConvertSummary, Failure> convert(const Selection& selection,
                                                const std::filesystem::path& output,
                                                const ConvertOptions& options = {});
 
-// Compares every tensor of the selection, as convert() would write it, with that of the same name in
-// a file. Errors: kMismatch, and those of reading.
+// Compares every tensor of the selection, as convert() would write it, with that of the same name
+// in a file. Errors: kMismatch, and those of reading.
 std::expected<void, Failure> verify_converted(const Selection& selection,
                                               const std::filesystem::path& file,
                                               const ConvertOptions& options = {});

@@ -352,8 +352,8 @@ struct Oddity {
 class InlineData {
  public:
   virtual ~InlineData() = default;
-  // Called when `object` has got a state by BUILD: how many bytes from `offset` on, counted from the
-  // start of the stream, belong to it and are no opcodes. An error breaks the stream there.
+  // Called when `object` has got a state by BUILD: how many bytes from `offset` on, counted from
+  // the start of the stream, belong to it and are no opcodes. An error breaks the stream there.
   virtual Result<std::uint64_t> length(const Graph& graph, Value object, std::uint64_t offset) = 0;
 };
 

@@ -1,4 +1,5 @@
-// Which tensors of a checkpoint are the model: its state dict, found by structure or named by a key.
+// Which tensors of a checkpoint are the model: its state dict, found by structure or named by a
+// key.
 //
 // docs/models.md has the rules. In short: a dict or module that is the whole file; else what stands
 // under one of the keys that frameworks use (`state_dict`, `model`, `ema` ...); else everything but

@@ -433,8 +433,8 @@ void Reader::check_layout(const Directory& directory) {
   if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
 }
 
-// An archive that is an entry of this one has a directory of its own, which no reader takes for that
-// of the outer one: they all look from the end.
+// An archive that is an entry of this one has a directory of its own, which no reader takes for
+// that of the outer one: they all look from the end.
 void Reader::drop_inner_directories() {
   std::erase_if(anomalies_, [this](const Anomaly& anomaly) {
     return anomaly.kind == AnomalyKind::kSecondDirectory &&

@@ -30,8 +30,8 @@ void print_error(std::string_view subject, const Failure& failure);
 // open_model(), which says on stderr why there is none.
 std::optional<Model> open_or_tell(const std::string& path);
 
-// The model in a file as select_tensors() finds it, tied names included; says on stderr why there is
-// none.
+// The model in a file as select_tensors() finds it, tied names included; says on stderr why there
+// is none.
 std::optional<Model> open_selected_or_tell(const std::string& path, const std::string& key);
 // What select_tensors() could not choose among, as options that would.
 void print_error(std::string_view path, const SelectFailure& failure);

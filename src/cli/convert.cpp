@@ -52,10 +52,16 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   for (const char c : std::string_view(end, text.data() + text.size())) {
     if (c != ' ') unit += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  const std::map<std::string, std::uint64_t> units = {
-      {"", 1},          {"B", 1},           {"KB", 1000},        {"MB", 1'000'000},
-      {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}, {"KIB", 1ULL << 10}, {"MIB", 1ULL << 20},
-      {"GIB", 1ULL << 30},   {"TIB", 1ULL << 40}};
+  const std::map<std::string, std::uint64_t> units = {{"", 1},
+                                                      {"B", 1},
+                                                      {"KB", 1000},
+                                                      {"MB", 1'000'000},
+                                                      {"GB", 1'000'000'000},
+                                                      {"TB", 1'000'000'000'000},
+                                                      {"KIB", 1ULL << 10},
+                                                      {"MIB", 1ULL << 20},
+                                                      {"GIB", 1ULL << 30},
+                                                      {"TIB", 1ULL << 40}};
   const auto found = units.find(unit);
   if (found == units.end() || number > UINT64_MAX / found->second) return std::nullopt;
   return number * found->second;
@@ -97,26 +103,32 @@ std::filesystem::path output_of(const ConvertArguments& arguments, ConvertTarget
 
 // ---- the scan before
 
+bool is_hostile(const ScanReport& report) {
+  return std::ranges::any_of(report.findings, [](const Finding& finding) {
+    return finding.rule->trust == Trust::kHostile;
+  });
+}
+
 // True if the file may be converted. Only tensors are taken and nothing is run, but what no honest
 // program writes is not to be trusted with its tensors either.
 bool passes(const std::string& path, const ScanReport& report, bool anyway) {
-  bool hostile = false;
   for (const Finding& finding : report.findings) {
     if (finding.rule->trust != Trust::kHostile) continue;
-    hostile = true;
     print_error(path, fmt::format("{} {}: {}", finding.rule->id, finding.rule->title,
                                   report::printable(finding.evidence.empty() ? finding.detail
                                                                              : finding.evidence)));
   }
-  if (!hostile) {
+  if (!is_hostile(report)) {
     if (report.verdict != Verdict::kSafe) {
-      print_error(path, fmt::format("the scan says {}, `tare scan` says why; only tensors are taken",
-                                    verdict_name(report.verdict)));
+      print_error(path,
+                  fmt::format("the scan says {}, `tare scan` says why; only tensors are taken",
+                              verdict_name(report.verdict)));
     }
     return true;
   }
   print_error(path, anyway ? "hostile; its tensors are taken nevertheless, as was asked for"
-                           : "not converted: hostile; --weights-only-anyway takes its tensors");
+                           : "not converted: the file is hostile; --weights-only-anyway takes its "
+                             "tensors");
   return anyway;
 }
 
@@ -124,7 +136,8 @@ bool passes(const std::string& path, const ScanReport& report, bool anyway) {
 int refuse_unopened(const ConvertArguments& arguments) {
   const auto input = Input::map(arguments.input);
   const auto report = input ? scan(input->bytes()) : std::unexpected(input.error());
-  return report && !passes(arguments.input, *report, arguments.anyway) ? kFindings : kError;
+  if (!report || report->verdict == Verdict::kUnreadable || !is_hostile(*report)) return kError;
+  return passes(arguments.input, *report, arguments.anyway) ? kError : kFindings;
 }
 
 // kOk, or why not to go on.
@@ -201,8 +214,7 @@ int run_convert(const ConvertArguments& arguments) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const report::ConvertedModel converted{arguments.input, *selection, *summary, elapsed.count(),
                                          arguments.dry_run};
-  return print(arguments.json ? report::convert_json(converted)
-                              : report::convert_text(converted))
+  return print(arguments.json ? report::convert_json(converted) : report::convert_text(converted))
              ? kOk
              : kError;
 }
@@ -225,8 +237,7 @@ void add_convert(CLI::App& app, int& exit_code) {
                    "the file or directory to write; default: IN with the extension of the target")
       ->option_text("OUT");
   command
-      ->add_option("--to", to.target,
-                   "safetensors, torch or npz; default: by the extension of OUT")
+      ->add_option("--to", to.target, "safetensors, torch or npz; default: by the extension of OUT")
       ->check(CLI::IsMember({"safetensors", "torch", "npz"}))
       ->option_text("TARGET");
   command->add_flag("--overwrite", to.overwrite, "replace an existing output");
@@ -258,8 +269,10 @@ void add_convert(CLI::App& app, int& exit_code) {
                     "take the tensors of a file that the scan calls hostile");
   command->add_flag("--json", to.json, "the summary as JSON; has everything that is dropped");
   command->footer(
-      "Scans first; runs nothing of the input, and needs none of its classes. What is no tensor is\n"
-      "dropped and listed. The output appears whole or not at all, and is compared with the source\n"
+      "Scans first; runs nothing of the input, and needs none of its classes. What is no tensor "
+      "is\n"
+      "dropped and listed. The output appears whole or not at all, and is compared with the "
+      "source\n"
       "before it gets its name.\n\n"
       "Exit codes: 0 done, 1 refused because of what the scan found, 2 error, 4 usage.\n\n"
       "Examples:\n"

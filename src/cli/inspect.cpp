@@ -16,8 +16,9 @@ void add_inspect(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
       ->required();
-  command->add_flag("--tree", arguments->options.tree,
-                    "sizes by the prefixes of names and the other content, in place of the tensors");
+  command->add_flag(
+      "--tree", arguments->options.tree,
+      "sizes by the prefixes of names and the other content, in place of the tensors");
   command->add_option("--depth", arguments->options.depth, "levels of the tree")
       ->check(CLI::Range(1U, kMostLevels))
       ->capture_default_str();

@@ -75,8 +75,7 @@ Conversion::Outcome Conversion::write(const Shard& shard) {
   const auto progress = [&](std::uint64_t bytes) {
     if (options_.progress) options_.progress(done_ + bytes);
   };
-  auto written =
-      write_target(*file, shard.path, tensors_of(shard), metadata, options_, progress);
+  auto written = write_target(*file, shard.path, tensors_of(shard), metadata, options_, progress);
   if (!written) return std::unexpected(written.error());
   if (options_.verify) {
     auto verified = verify_target(file->temporary(), tensors_of(shard), options_);

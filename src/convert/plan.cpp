@@ -113,7 +113,8 @@ std::map<std::string, std::string> find_ties(std::span<const NamedTensor> tensor
   std::map<std::string, std::string> ties;
   for (auto& [key, group] : names) {
     if (group.size() < 2) continue;
-    std::ranges::sort(group, {}, [](const std::string* name) -> const std::string& { return *name; });
+    std::ranges::sort(group, {},
+                      [](const std::string* name) -> const std::string& { return *name; });
     for (const std::string* name : group) {
       // The metadata has another use for this one.
       if (name != group.front() && *name != kFormatKey) ties.emplace(*name, *group.front());
@@ -165,7 +166,8 @@ std::expected<ConvertPlan, Failure> plan_conversion(const Selection& selection,
     auto special = planned(tensor, options);
     if (!special) return std::unexpected(Failure(special.error(), tensor.name));
     const auto count = element_count(special->shape);
-    const auto bytes = count ? packed_bytes(special->dtype, *count) : std::unexpected(count.error());
+    const auto bytes =
+        count ? packed_bytes(special->dtype, *count) : std::unexpected(count.error());
     if (!bytes) return std::unexpected(Failure(bytes.error(), tensor.name));
     plan.tensors.push_back(std::move(*special));
   }

@@ -96,7 +96,8 @@ Result<std::string> index_text(const ConvertPlan& plan, const std::vector<Shard>
     const std::string file = shard.path.filename().string();
     for (std::size_t i = 0; i < shard.count; ++i) {
       const std::string& name = plan.tensors[shard.first + i].name;
-      if (!is_utf8(name)) return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
+      if (!is_utf8(name))
+        return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
       weights.emplace(name, json_of(file));
     }
   }

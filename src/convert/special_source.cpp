@@ -254,7 +254,8 @@ Result<void> Densifier::add_compressed() {
       columns_ % block_columns_ != 0 || !starts_with_batches(pointer_shape) ||
       !starts_with_batches(plain_shape) || !starts_with_batches(value_shape) ||
       value_shape[batch_axes] != entries_ ||
-      !std::ranges::equal(inner_shape, std::span(value_shape).subspan(batch_axes + 1 + block_axes))) {
+      !std::ranges::equal(inner_shape,
+                          std::span(value_shape).subspan(batch_axes + 1 + block_axes))) {
     return misfit();
   }
   const std::uint64_t lines = by_rows_ ? rows_ / block_rows_ : columns_ / block_columns_;

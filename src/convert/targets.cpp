@@ -80,8 +80,8 @@ Result<void> write_safetensors(AtomicFile& file, Output& output,
   if (auto reserved = file.reserve(plan->file_bytes); !reserved) return reserved;
   if (auto written = output.write(plan->header); !written) return written;
   for (const safetensors::PlacedTensor& placed : plan->order) {
-    const auto streamed = streams.run(tensors[placed.index],
-                                      [&](ByteSpan bytes) { return output.write(bytes); });
+    const auto streamed =
+        streams.run(tensors[placed.index], [&](ByteSpan bytes) { return output.write(bytes); });
     if (!streamed) return streamed;
   }
   return {};
@@ -92,8 +92,9 @@ std::vector<torch::StreamedTensor> streamed(std::span<const PlannedTensor> tenso
   std::vector<torch::StreamedTensor> out;
   out.reserve(tensors.size());
   for (const PlannedTensor& tensor : tensors) {
-    out.push_back({{tensor.name, tensor.dtype, tensor.shape},
-                   [&tensor, &streams](const ByteSink& sink) { return streams.run(tensor, sink); }});
+    out.push_back(
+        {{tensor.name, tensor.dtype, tensor.shape},
+         [&tensor, &streams](const ByteSink& sink) { return streams.run(tensor, sink); }});
   }
   return out;
 }
@@ -150,10 +151,9 @@ std::expected<WrittenFile, Failure> write_target(AtomicFile& file,
                                                  const WriteProgress& progress) {
   Output output(file, options);
   Streams streams(progress);
-  const auto written =
-      options.target == ConvertTarget::kSafetensors
-          ? write_safetensors(file, output, tensors, metadata, streams)
-          : write_archive(output, path, tensors, options.target, streams);
+  const auto written = options.target == ConvertTarget::kSafetensors
+                           ? write_safetensors(file, output, tensors, metadata, streams)
+                           : write_archive(output, path, tensors, options.target, streams);
   if (!written) {
     return std::unexpected(
         Failure(written.error(), streams.failed().empty() ? path.string() : streams.failed()));

@@ -48,7 +48,8 @@ bool holds_tensors(const ModelContents& contents) {
 
 }  // namespace
 
-ModelContents contents_of_members(const std::vector<Member>& members, ReadContext& context) {
+Result<ModelContents> contents_of_members(const std::vector<Member>& members,
+                                          ReadContext& context) {
   std::vector<Root> roots;
   std::vector<Problem> problems;
   std::vector<std::shared_ptr<const void>> owners;
@@ -72,11 +73,14 @@ ModelContents contents_of_members(const std::vector<Member>& members, ReadContex
     std::ranges::move(found, std::back_inserter(roots));
     std::ranges::move(contents->owners, std::back_inserter(owners));
   }
+  if (roots.empty() && problems.empty()) {
+    return fail(ErrorCode::kWrongFormat, "an archive that holds no model file");
+  }
   if (holders == 1) {
     // Beside it there may be others that hold none: they keep their names.
     for (Root& root : roots) {
-      if (!root.tensors.empty() || (root.document && object::count_tensors(
-                                                         *root.document, root.document->root(), 1) > 0)) {
+      if (!root.tensors.empty() ||
+          (root.document && object::count_tensors(*root.document, root.document->root(), 1) > 0)) {
         root.name.clear();
       }
     }

@@ -88,8 +88,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (size < data.size()) {
     // numpy.load of an open file may be called again: what follows is another array or a pickle.
     list.notes.push_back({NoteKind::kTrailing, start + size, "", "bytes behind the array"});
-    list.parts.push_back({"", PartKind::kUnknown, data.subspan(size), start + size,
-                          start + size});
+    list.parts.push_back({"", PartKind::kUnknown, data.subspan(size), start + size, start + size});
   }
   return list;
 }
@@ -97,14 +96,17 @@ Result<PartList> list_parts(ByteSpan bytes) {
 }  // namespace
 
 bool is_npz(const std::vector<std::string>& names) {
-  return std::ranges::any_of(names, [](std::string_view name) {
-    return name.ends_with(kExtension) && name.find('/') == std::string_view::npos;
-  }) || (!names.empty() && std::ranges::all_of(names, [](std::string_view name) {
-    return name.ends_with(kExtension);
-  }));
+  return std::ranges::any_of(names,
+                             [](std::string_view name) {
+                               return name.ends_with(kExtension) &&
+                                      name.find('/') == std::string_view::npos;
+                             }) ||
+         (!names.empty() && std::ranges::all_of(names, [](std::string_view name) {
+           return name.ends_with(kExtension);
+         }));
 }
 
-ModelContents contents_of_npz(const std::vector<Member>& members, ReadContext&) {
+Result<ModelContents> contents_of_npz(const std::vector<Member>& members) {
   Root flat;
   std::vector<Root> documents;
   std::vector<Problem> problems;

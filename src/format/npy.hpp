@@ -11,8 +11,8 @@
 namespace tare::format {
 
 // An .npz archive: each member an array by its name without `.npy`; a member that is no array is
-// left out. Errors: those of reading a member, as problems of the contents.
-ModelContents contents_of_npz(const std::vector<Member>& members, ReadContext& context);
+// left out. A member that cannot be read is a problem of the contents.
+Result<ModelContents> contents_of_npz(const std::vector<Member>& members);
 
 // True if the names are those of an .npz archive.
 bool is_npz(const std::vector<std::string>& names);

@@ -57,7 +57,8 @@ std::string shape_text(const Shape& shape) {
 
 Result<std::vector<std::byte>> header_of(DType dtype, const Shape& shape) {
   const std::string_view descr = descr_of(dtype);
-  if (descr.empty()) return fail(ErrorCode::kUnsupported, "an element type that numpy does not have");
+  if (descr.empty())
+    return fail(ErrorCode::kUnsupported, "an element type that numpy does not have");
   std::string text = "{'descr': '" + std::string(descr) +
                      "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
   std::size_t front = 10;  // magic, version, u16

@@ -65,9 +65,8 @@ Result<Stream> read_stream(ByteSpan bytes) {
   const bool is_joblib = arrays.first_offset().has_value();
   surroundings.externals = arrays.take_externals();
   const std::uint64_t length = run.end_offset;
-  return Stream{
-      std::make_unique<object::Document>(std::move(run), std::move(surroundings)), length,
-      is_joblib};
+  return Stream{std::make_unique<object::Document>(std::move(run), std::move(surroundings)), length,
+                is_joblib};
 }
 
 // Several objects have the names 0, 1, 2 ...; what follows the last of them is no pickle.

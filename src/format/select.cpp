@@ -19,12 +19,28 @@ using object::Root;
 using object::Value;
 
 // Keys under which programs keep the weights, beside other things.
-constexpr std::array<std::string_view, 22> kModelKeys = {
-    "state_dict",       "model_state_dict", "model_state", "model",     "module",
-    "net",              "network",          "ema",         "model_ema", "ema_state_dict",
-    "state_dict_ema",   "ema_model",        "params",      "params_ema", "weights",
-    "generator",        "student",          "teacher",     "encoder_state_dict",
-    "model_weights",    "net_state_dict",   "backbone"};
+constexpr std::array<std::string_view, 22> kModelKeys = {"state_dict",
+                                                         "model_state_dict",
+                                                         "model_state",
+                                                         "model",
+                                                         "module",
+                                                         "net",
+                                                         "network",
+                                                         "ema",
+                                                         "model_ema",
+                                                         "ema_state_dict",
+                                                         "state_dict_ema",
+                                                         "ema_model",
+                                                         "params",
+                                                         "params_ema",
+                                                         "weights",
+                                                         "generator",
+                                                         "student",
+                                                         "teacher",
+                                                         "encoder_state_dict",
+                                                         "model_weights",
+                                                         "net_state_dict",
+                                                         "backbone"};
 
 bool is_model_key(std::string_view key) {
   return std::ranges::find(kModelKeys, key) != kModelKeys.end();
@@ -181,8 +197,7 @@ void Selector::take(Place place, const std::string& prefix) {
 
 void Selector::drop(Place place, const std::string& path) {
   out_.dropped.push_back(
-      {path, is_tensor(place) ? "a tensor"
-                              : object::describe(*place.document, place.value)});
+      {path, is_tensor(place) ? "a tensor" : object::describe(*place.document, place.value)});
 }
 
 // What stands in no pickle and is no tensor.
@@ -304,8 +319,8 @@ std::optional<Place> follow(Place place, std::string_view key) {
     std::size_t longest = 0;
     for (const Child& child : children_of(place)) {
       const std::string name = object::child_name(place.document->graph(), child);
-      const bool fits = key.starts_with(name) &&
-                        (key.size() == name.size() || key[name.size()] == '.');
+      const bool fits =
+          key.starts_with(name) && (key.size() == name.size() || key[name.size()] == '.');
       if (!fits || (next && name.size() <= longest)) continue;
       next = child.value;
       longest = name.size();
@@ -323,7 +338,8 @@ Selector::Outcome Selector::select_key(const ObjectForest& forest) {
     for (const Root& root : forest.roots()) {
       drop_leaves(root);
       if (!root.document) continue;
-      Collected found = object::collect(*root.document, root.document->root(), {.prefix = root.name});
+      Collected found =
+          object::collect(*root.document, root.document->root(), {.prefix = root.name});
       for (object::Leaf& leaf : found.leaves) {
         out_.dropped.push_back({std::move(leaf.path), std::move(leaf.text)});
       }
@@ -373,7 +389,8 @@ void Selector::keep_scalars(const ObjectForest& forest) {
     Collected found = object::collect(*root.document, root.document->root(),
                                       {.prefix = root.name, .collapse = false});
     for (object::Leaf& leaf : found.leaves) {
-      if (leaf.is_scalar) out_.scalars.insert_or_assign(std::move(leaf.path), std::move(leaf.value));
+      if (leaf.is_scalar)
+        out_.scalars.insert_or_assign(std::move(leaf.path), std::move(leaf.value));
     }
   }
 }

@@ -40,8 +40,8 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
     const auto content = archive->content(member);
     if (content) members.push_back({member.name, *content});
   }
-  ModelContents contents = contents_of_members(members, context);
-  if (contents.format.empty()) contents.format = "tar";
+  auto contents = contents_of_members(members, context);
+  if (contents && contents->format.empty()) contents->format = "tar";
   return contents;
 }
 

@@ -133,7 +133,8 @@ Result<std::unique_ptr<Document>> open_pickle(const std::shared_ptr<Records>& re
   const bool stored = entry.method == zip::kStored;
   auto run = run_whole(*stream, stored ? entry.data_offset : Error::kNoOffset);
   if (!run) return std::unexpected(run.error());
-  surroundings.externals = std::make_unique<ArchiveExternals>(records, naming.prefix, naming.suffix);
+  surroundings.externals =
+      std::make_unique<ArchiveExternals>(records, naming.prefix, naming.suffix);
   surroundings.nested = nested_opener();
   return std::make_unique<Document>(std::move(*run), std::move(surroundings));
 }
@@ -162,8 +163,8 @@ void add_names(std::string_view list, std::set<std::string, std::less<>>& names)
   }
 }
 
-// The classes of one source file, as TorchScript prints them: `class Name(Module):`, and in it a line
-// each with the names of parameters and buffers.
+// The classes of one source file, as TorchScript prints them: `class Name(Module):`, and in it a
+// line each with the names of parameters and buffers.
 void add_script_classes(std::string_view module, std::string_view source,
                         object::ScriptClasses& classes) {
   std::set<std::string, std::less<>>* current = nullptr;
@@ -337,8 +338,9 @@ void note_misfits(Document& document, const std::string& path, std::vector<Note>
     }
   }
   if (document.torch().has_mixed_classes()) {
-    notes.push_back({NoteKind::kAmbiguous, 0, path,
-                     "a storage is named with two element types; loaders differ in what they take"});
+    notes.push_back(
+        {NoteKind::kAmbiguous, 0, path,
+         "a storage is named with two element types; loaders differ in what they take"});
   }
 }
 

@@ -140,8 +140,7 @@ bool LegacyReader::read_storage(const std::string& key) {
   }
   Cursor cursor(bytes_, at_);
   const auto numel = cursor.read<std::uint64_t>();
-  const auto size =
-      numel ? checked_mul(*numel, id->second.storage_class->bits / 8) : std::nullopt;
+  const auto size = numel ? checked_mul(*numel, id->second.storage_class->bits / 8) : std::nullopt;
   const auto data = size ? cursor.take(*size) : std::nullopt;
   if (!data) return failed(ErrorCode::kTruncated, "the file ends inside a storage", at_);
   if (*numel != id->second.numel) {

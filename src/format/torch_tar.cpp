@@ -38,7 +38,8 @@ std::unexpected<Error> malformed(const char* what, std::uint64_t offset) {
 const tar::Member* find(const tar::Reader& archive, std::string_view name) {
   const auto found = std::ranges::find_if(archive.members(), [&](const tar::Member& member) {
     const std::string_view full = member.name;
-    return member.has_data() && (full == name || (full.starts_with("./") && full.substr(2) == name));
+    return member.has_data() &&
+           (full == name || (full.starts_with("./") && full.substr(2) == name));
   });
   return found == archive.members().end() ? nullptr : &*found;
 }
@@ -122,8 +123,8 @@ Result<std::uint64_t> MemberReader::count() {
   const auto run = pickle();
   if (!run) return std::unexpected(run.error());
   const bool is_number = run->graph.kind(run->result) == pickle::Kind::kInt;
-  const auto count = is_number ? checked_narrow<std::uint64_t>(run->graph.integer(run->result))
-                               : std::nullopt;
+  const auto count =
+      is_number ? checked_narrow<std::uint64_t>(run->graph.integer(run->result)) : std::nullopt;
   if (!count) return malformed("the number of items is none", start);
   return *count;
 }
@@ -203,9 +204,9 @@ Result<void> TarTensors::read_views(MemberReader& reader) {
     if (*offset > elements || *count > elements - *offset) {
       return malformed("a view of a storage reaches past its end", start);
     }
-    storages.insert_or_assign(*target,
-                              TarStorage{found->second.storage_class,
-                                         found->second.bytes.subspan(*offset * width, *count * width)});
+    storages.insert_or_assign(
+        *target, TarStorage{found->second.storage_class,
+                            found->second.bytes.subspan(*offset * width, *count * width)});
   }
   return {};
 }

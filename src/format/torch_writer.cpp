@@ -166,7 +166,8 @@ Result<void> write_checkpoint(zip::Writer& archive, std::string_view stem, ByteS
     records.push_back(std::move(storage));
   }
   records.push_back(in_memory("version", as_bytes("3\n")));
-  if (layout == Layout::kTorch2) records.push_back(in_memory(".data/serialization_id", as_bytes(id)));
+  if (layout == Layout::kTorch2)
+    records.push_back(in_memory(".data/serialization_id", as_bytes(id)));
   for (const StreamedRecord& record : records) {
     if (auto added = add_record(archive, stem, record); !added) return added;
   }

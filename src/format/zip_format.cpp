@@ -1,5 +1,5 @@
-// Zip archives: those of torch are read as models (torch_archive.hpp); of all of them every entry is
-// listed, so that the scanner sees it.
+// Zip archives: those of torch are read as models (torch_archive.hpp); of all of them every entry
+// is listed, so that the scanner sees it.
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -75,10 +75,11 @@ Result<ModelContents> read_members(const zip::Reader& archive, ReadContext& cont
   if (!members) return std::unexpected(members.error());
   std::vector<std::string> names;
   for (const Member& member : *members) names.push_back(member.name);
-  ModelContents contents = is_npz(names) ? contents_of_npz(*members, context)
-                                         : contents_of_members(*members, context);
-  if (contents.format.empty()) contents.format = "zip";
-  contents.owners.push_back(owner);
+  auto contents =
+      is_npz(names) ? contents_of_npz(*members) : contents_of_members(*members, context);
+  if (!contents) return contents;
+  if (contents->format.empty()) contents->format = "zip";
+  contents->owners.push_back(owner);
   return contents;
 }
 

@@ -144,7 +144,7 @@ class Collector {
     Document* document;
     std::vector<Child> children;
     std::size_t next;
-    Shape array_shape;  // of an array of objects
+    Shape array_shape;      // of an array of objects
     std::size_t path_size;  // of its own path
     std::size_t leaves;     // before it
     std::size_t tensors;    // before it
@@ -166,7 +166,9 @@ class Collector {
   void trouble(const Error& error) { out_.troubles.push_back({name(), error}); }
   // A name may be empty: that of an empty key.
   std::string name() const { return has_name_ ? path_ : "tensor"; }
-  std::string inside(const std::string& name) const { return has_name_ ? path_ + "." + name : name; }
+  std::string inside(const std::string& name) const {
+    return has_name_ ? path_ + "." + name : name;
+  }
   // Takes what one more step costs; false if that is too much.
   bool afford_step();
   void note_module_attributes(Document& document, const ObjectView& view);
@@ -265,13 +267,14 @@ void Collector::enter(Document& document, Value value) {
   }
   if (document.meaning(value) == Meaning::kObjects) return enter_objects(document, value);
   ObjectView view = module_view(graph, value);
-  const bool is_container = view.kind == Kind::kSequence || view.kind == Kind::kMapping ||
-                            view.kind == Kind::kInstance;
+  const bool is_container =
+      view.kind == Kind::kSequence || view.kind == Kind::kMapping || view.kind == Kind::kInstance;
   if (view.kind == Kind::kMapping && view.children.empty()) return;  // nothing, and of no type
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
     return add_leaf(document, value, describe(document, value));
   }
-  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value, has_name_};
+  Frame frame{&document,      {},    0,        {}, path_.size(), out_.leaves.size(),
+              tensor_count(), value, has_name_};
   if (document.script() && is_torchbind_class(view)) return trouble(packed_parameters());
   if (is_module_view(view, graph)) {
     frame.children = module_children(view, graph);
@@ -296,7 +299,8 @@ void Collector::push(Frame frame) {
 void Collector::enter_objects(Document& document, Value value) {
   auto array = document.objects(value);
   if (!array) return trouble(array.error());
-  Frame frame{&document, {}, 0, {}, path_.size(), out_.leaves.size(), tensor_count(), value, has_name_};
+  Frame frame{&document,      {},    0,        {}, path_.size(), out_.leaves.size(),
+              tensor_count(), value, has_name_};
   for (std::uint64_t i = 0; i < array->items.size(); ++i) {
     frame.children.push_back({Role::kIndex, Value(), i, array->items[i]});
   }

@@ -2,8 +2,8 @@
 //
 // Names are paths: keys of dicts, positions of lists and names of attributes, with dots between. A
 // torch.nn.Module has the names that its state_dict() has. Objects that hold each other are walked
-// once around; what is shared is walked wherever it stands. Steps, depth and the length of all names
-// are bounded: what lies beyond is a Trouble.
+// once around; what is shared is walked wherever it stands. Steps, depth and the length of all
+// names are bounded: what lies beyond is a Trouble.
 #pragma once
 
 #include <string>

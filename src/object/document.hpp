@@ -24,8 +24,8 @@ class Document;
 using NestedOpener =
     std::function<Result<std::unique_ptr<Document>>(ByteSpan file, unsigned depth)>;
 
-// Of the classes of a TorchScript archive, by "__torch__.module.Class": their parameters and buffers,
-// which are what state_dict() has of the tensors among their attributes.
+// Of the classes of a TorchScript archive, by "__torch__.module.Class": their parameters and
+// buffers, which are what state_dict() has of the tensors among their attributes.
 using ScriptClasses = std::map<std::string, std::set<std::string, std::less<>>, std::less<>>;
 
 // What is known of a pickle besides its bytes.
@@ -63,7 +63,8 @@ class Document {
   TorchReader& torch() { return torch_; }
 
   Meaning meaning(Value value);
-  // The value itself, or what it wraps: PaddlePaddle saves tensors as eval('data', {'data': array}).
+  // The value itself, or what it wraps: PaddlePaddle saves tensors as eval('data', {'data':
+  // array}).
   Value unwrapped(Value value) const;
   // Of a value that means a tensor. The same value is read once.
   const Result<AnyTensor>& tensor(Value value);

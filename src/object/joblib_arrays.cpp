@@ -77,8 +77,7 @@ std::unique_ptr<Externals> JoblibArrays::take_externals() {
   return std::make_unique<ArrayExternals>(std::move(arrays_));
 }
 
-Result<std::uint64_t> JoblibArrays::length(const Graph& graph, Value object,
-                                           std::uint64_t offset) {
+Result<std::uint64_t> JoblibArrays::length(const Graph& graph, Value object, std::uint64_t offset) {
   if (!is_wrapper(graph, object, "NumpyArrayWrapper")) return 0;
   if (!first_offset_) first_offset_ = offset;
   const ObjectView wrapper = look(graph, object);

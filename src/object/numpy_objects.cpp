@@ -107,8 +107,8 @@ std::string number_text(ByteSpan bytes) {
 }  // namespace
 
 bool ArrayType::is_numeric() const {
-  return tensor.has_value() ||
-         (numpy.is_scalar() && std::string_view("biufc").find(numpy.kind) != std::string_view::npos);
+  return tensor.has_value() || (numpy.is_scalar() && std::string_view("biufc").find(numpy.kind) !=
+                                                         std::string_view::npos);
 }
 
 const char* unread_array_text(const ArrayType& type) {
@@ -177,7 +177,8 @@ Result<NumpyReader::Parts> NumpyReader::parts_of_state(Value value) const {
   const auto state = state_of(graph_, value);
   if (!state || state->size() < 4 || state->size() > 7) return unexpected_state();
   // Version 0 has no version.
-  const std::size_t first = graph_.kind((*state)[0]) == PickleKind::kInt && state->size() > 4 ? 1 : 0;
+  const std::size_t first =
+      graph_.kind((*state)[0]) == PickleKind::kInt && state->size() > 4 ? 1 : 0;
   if (state->size() < first + 4) return unexpected_state();
   auto shape = shape_value(graph_, (*state)[first]);
   if (!shape) return unexpected_state();
@@ -234,7 +235,8 @@ Result<ArrayType> NumpyReader::read_type(Value value) {
       type.numpy.has_objects = (*flags & kHasObject) != 0;
       return type;
     }
-    const bool is_name = graph_.is_text(arguments[0]) || graph_.kind(arguments[0]) == PickleKind::kBytes;
+    const bool is_name =
+        graph_.is_text(arguments[0]) || graph_.kind(arguments[0]) == PickleKind::kBytes;
     if (!is_name) return unexpected_state();
     auto scalar = numpy_scalar(graph_.text(arguments[0]), order, item_size);
     if (!scalar) return std::unexpected(scalar.error());

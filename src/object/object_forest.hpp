@@ -27,8 +27,7 @@ class ObjectForest : public Objects {
   std::vector<Root> take_roots() { return std::move(roots_); }
   const std::vector<Root>& roots() const { return roots_; }
 
-  void walk(const std::function<bool(const ObjectNode&)>& visit,
-            unsigned max_depth) const override;
+  void walk(const std::function<bool(const ObjectNode&)>& visit, unsigned max_depth) const override;
 
  private:
   std::vector<Root> roots_;

@@ -1,8 +1,9 @@
 // What the values of a pickle's graph are as Python objects: which calls make containers, texts and
 // numbers of the standard library, and what any other object is made of.
 //
-// Nothing here knows a class that is not Python's own: such an object is an instance with arguments,
-// attributes and items. Sources: the __reduce__ methods of CPython and its copyreg module.
+// Nothing here knows a class that is not Python's own: such an object is an instance with
+// arguments, attributes and items. Sources: the __reduce__ methods of CPython and its copyreg
+// module.
 #pragma once
 
 #include <optional>

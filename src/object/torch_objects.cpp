@@ -82,11 +82,11 @@ std::optional<Value> state_of(const Graph& graph, Value value) {
 // Names are compared with their modules: those that moved stand here more than once.
 enum class Maker : std::uint8_t {
   kNone,
-  kDense,         // _rebuild_tensor, _v2, _v3
-  kWrapper,       // the first argument is the tensor
-  kObject,        // made without arguments, the state is the tensor: Parameter, Variable
-  kOldTensor,     // FloatTensor() with (storage, offset, size, stride) as its state
-  kFromType,      // func, type, args, state
+  kDense,      // _rebuild_tensor, _v2, _v3
+  kWrapper,    // the first argument is the tensor
+  kObject,     // made without arguments, the state is the tensor: Parameter, Variable
+  kOldTensor,  // FloatTensor() with (storage, offset, size, stride) as its state
+  kFromType,   // func, type, args, state
   kQuantized,
   kSparse,
   kSparseCsr,
@@ -130,13 +130,14 @@ constexpr std::array kMakers = {
 };
 
 constexpr std::array<std::string_view, 13> kOldTensors = {
-    "DoubleTensor", "FloatTensor", "HalfTensor",     "BFloat16Tensor", "LongTensor",
-    "IntTensor",    "ShortTensor", "CharTensor",     "ByteTensor",     "BoolTensor",
+    "DoubleTensor", "FloatTensor",        "HalfTensor",         "BFloat16Tensor", "LongTensor",
+    "IntTensor",    "ShortTensor",        "CharTensor",         "ByteTensor",     "BoolTensor",
     "Tensor",       "ComplexFloatTensor", "ComplexDoubleTensor"};
 
 Maker maker_of(std::string_view module, std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kMakers, [&](const MakerName& known) { return known.name == name && known.module == module; });
+  const auto found = std::ranges::find_if(kMakers, [&](const MakerName& known) {
+    return known.name == name && known.module == module;
+  });
   if (found != kMakers.end()) return found->maker;
   const bool is_torch = module == "torch" || module == "torch.cuda" || module == "torch._tensor";
   if (is_torch && std::ranges::find(kOldTensors, name) != kOldTensors.end()) {
@@ -225,7 +226,8 @@ Result<ByteSpan> claimed_bytes(const StorageId& id, ByteSpan bytes) {
   const auto total = checked_mul(id.numel, bits);
   if (!total) return fail(ErrorCode::kOverflow, "the size of a storage overflows");
   if (*total / 8 > bytes.size()) {
-    return fail(ErrorCode::kMalformed, "the storage is shorter than the pickle claims (CVE-2026-24747)");
+    return fail(ErrorCode::kMalformed,
+                "the storage is shorter than the pickle claims (CVE-2026-24747)");
   }
   bytes = bytes.first(*total / 8);
   if (!id.view) return bytes;
@@ -300,8 +302,7 @@ Result<TorchReader::Call> TorchReader::unwrapped(Value value) const {
         if (!inner) return unexpected_arguments();
         break;
       case Maker::kFromType: {
-        if (call.arguments.size() != 4 ||
-            graph.kind(call.arguments[0]) != PickleKind::kGlobal ||
+        if (call.arguments.size() != 4 || graph.kind(call.arguments[0]) != PickleKind::kGlobal ||
             graph.kind(call.arguments[2]) != PickleKind::kTuple) {
           return unexpected_arguments();
         }
@@ -319,8 +320,8 @@ Result<TorchReader::Call> TorchReader::unwrapped(Value value) const {
         return call;
     }
     if (graph.kind(*inner) != PickleKind::kCall) return unexpected_arguments();
-    call = {called_module(graph, *inner), called_name(graph, *inner),
-            call_arguments(graph, *inner), *inner};
+    call = {called_module(graph, *inner), called_name(graph, *inner), call_arguments(graph, *inner),
+            *inner};
   }
   return fail(ErrorCode::kLimit, "a tensor is wrapped more than 64 times");
 }
@@ -512,7 +513,7 @@ Result<AnyTensor> TorchReader::read_quantized(const Call& call) {
   const auto loaded = read_storage(arguments[0]);
   if (!loaded) return std::unexpected(loaded.error());
   const std::string_view name = loaded->id.storage_class->name;
-  const DType dtype = name == "QInt8Storage" ? DType::kI8
+  const DType dtype = name == "QInt8Storage"    ? DType::kI8
                       : name == "QUInt8Storage" ? DType::kU8
                                                 : DType::kI32;
   if (dtype == DType::kI32 && name != "QInt32Storage") {
@@ -543,11 +544,13 @@ Result<AnyTensor> TorchReader::read_quantized(const Call& call) {
        is_global(graph, scheme[0], "torch", "per_channel_affine_float_qparams"));
   const auto axis = per_channel ? size_value(graph, scheme[3]) : std::nullopt;
   if (!axis || *axis >= tensor.shape.size()) {
-    return fail(ErrorCode::kUnsupported, "a scheme of quantization that this version does not read");
+    return fail(ErrorCode::kUnsupported,
+                "a scheme of quantization that this version does not read");
   }
   tensor.kind = SpecialKind::kQuantizedPerChannel;
   tensor.axis = *axis;
-  for (const auto& [part_name, value] : {std::pair{"scales", scheme[1]}, {"zero_points", scheme[2]}}) {
+  for (const auto& [part_name, value] :
+       {std::pair{"scales", scheme[1]}, {"zero_points", scheme[2]}}) {
     if (auto added = add_part(tensor, part_name, value); !added) {
       return std::unexpected(added.error());
     }
@@ -653,8 +656,8 @@ Result<AnyTensor> TorchReader::read_subclass(const Call& call) {
   tensor.kind = SpecialKind::kSubclass;
   const Value type = call.arguments[1];
   if (graph.kind(type) == PickleKind::kGlobal) {
-    tensor.class_name = std::string(graph.module_text(type)) + "." +
-                        std::string(graph.name_text(type));
+    tensor.class_name =
+        std::string(graph.module_text(type)) + "." + std::string(graph.name_text(type));
   }
   for (const Child& child : look(graph, call.arguments[3]).children) {
     if (!is_tensor(graph, child.value)) continue;

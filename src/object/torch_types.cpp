@@ -67,7 +67,8 @@ struct OtherName {
   const char* why;
 };
 
-#define TARE_OTHER(name) OtherName{#name, "is of the type " #name ", which this version does not read"}
+#define TARE_OTHER(name) \
+  OtherName{#name, "is of the type " #name ", which this version does not read"}
 constexpr std::array kOtherNames = {
     TARE_OTHER(qint8),
     TARE_OTHER(quint8),

@@ -118,8 +118,8 @@ void TextWriter::close(std::size_t depth) {
     const bool tensors_left = open.tensors > 0 && open.written;
     write_open();
     if (tensors_left) {
-      out_ += fmt::format("{}{} tensor{}\n", indent(level), open.tensors,
-                          open.tensors == 1 ? "" : "s");
+      out_ +=
+          fmt::format("{}{} tensor{}\n", indent(level), open.tensors, open.tensors == 1 ? "" : "s");
     }
     if (open.taken > kMaxChildren) {
       out_ += fmt::format("{}and {} more\n", indent(level), open.taken - kMaxChildren);

@@ -402,10 +402,11 @@ std::string convert_text(const ConvertedModel& converted) {
     fmt::format_to(end, "{} tensor{}, {}; nothing was written\n", summary.tensors,
                    plural(summary.tensors), human_bytes(summary.tensor_bytes));
   } else {
-    fmt::format_to(end, "{} tensor{}, {} in {:.2f} s ({:.0f} MB/s), {}\n", summary.tensors,
-                   plural(summary.tensors), human_bytes(summary.file_bytes), converted.seconds,
-                   static_cast<double>(summary.file_bytes) / 1e6 / std::max(converted.seconds, 1e-9),
-                   summary.verified ? "verified against the source" : "not verified");
+    fmt::format_to(
+        end, "{} tensor{}, {} in {:.2f} s ({:.0f} MB/s), {}\n", summary.tensors,
+        plural(summary.tensors), human_bytes(summary.file_bytes), converted.seconds,
+        static_cast<double>(summary.file_bytes) / 1e6 / std::max(converted.seconds, 1e-9),
+        summary.verified ? "verified against the source" : "not verified");
   }
   for (const auto& [name, kept] : summary.tied) {
     fmt::format_to(end, "{} is {}, written once\n", printable(name), printable(kept));

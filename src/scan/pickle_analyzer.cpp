@@ -182,9 +182,8 @@ namespace {
 void analyze_plain_reading(const format::Part& part, std::uint64_t base, std::uint64_t first_array,
                            Findings& findings, std::vector<NestedFile>& files) {
   const auto run = pickle::run(part.bytes.subspan(base));
-  const bool acts = std::ranges::any_of(run.events, [first_array](const Event& event) {
-    return event.offset >= first_array;
-  });
+  const bool acts = std::ranges::any_of(
+      run.events, [first_array](const Event& event) { return event.offset >= first_array; });
   if (acts) StreamAnalyzer(part, base, run, findings, files).analyze();
 }
 

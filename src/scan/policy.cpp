@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "format/torch_legacy.hpp"
 #include "object/numpy_objects.hpp"
 #include "object/python_objects.hpp"
 #include "object/torch_objects.hpp"
@@ -117,13 +118,12 @@ bool is_identifier(std::string_view text) {
   const auto is_letter = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   };
-  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9');
-  });
+  return !text.empty() && is_letter(text.front()) &&
+         std::ranges::all_of(text, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
-// getattr(Class, 'MEMBER'): how Python 3.11.0 to 3.11.3 pickles the members of an Enum. The class is
-// judged by its own import; what is reached through one that is known to be used for harm is not
+// getattr(Class, 'MEMBER'): how Python 3.11.0 to 3.11.3 pickles the members of an Enum. The class
+// is judged by its own import; what is reached through one that is known to be used for harm is not
 // allowed.
 bool shape_member(const Graph& graph, Arguments a) {
   if (a.size() != 2 || graph.kind(a[0]) != Kind::kGlobal || !graph.is_text(a[1])) return false;
@@ -136,9 +136,9 @@ bool shape_member(const Graph& graph, Arguments a) {
 // or_(A, B): members of a Flag, by the same releases. Each side is judged as a call of its own.
 bool shape_flags(const Graph& graph, Arguments a) {
   return a.size() == 2 && std::ranges::all_of(a, [&](Value side) {
-    return is_call_to(graph, side, "builtins", "getattr") ||
-           is_call_to(graph, side, "_operator", "or_");
-  });
+           return is_call_to(graph, side, "builtins", "getattr") ||
+                  is_call_to(graph, side, "_operator", "or_");
+         });
 }
 
 // eval('data', {'data': array}): a name that stands for the array, and nothing else.
@@ -151,9 +151,11 @@ bool shape_paddle(const Graph& graph, Arguments a) {
          object::NumpyReader::is_array(graph, items[0].value);
 }
 
-// A file in the bytes: it is judged as a file of its own.
+// A file of torch in the bytes: it is judged as a file of its own.
 bool shape_file(const Graph& graph, Arguments a) {
-  return a.size() == 1 && graph.kind(a[0]) == Kind::kBytes;
+  if (a.size() != 1 || graph.kind(a[0]) != Kind::kBytes) return false;
+  const ByteSpan file = as_bytes(graph.text(a[0]));
+  return format::is_torch_legacy(file) || format::kZip.recognises(file);
 }
 
 struct AllowedCall {
@@ -296,8 +298,8 @@ bool is_allowed_call(const Graph& graph, Value call) {
 // nothing else.
 bool is_allowed_state(const Graph& graph, Value object, Value state) {
   if (graph.kind(object) == Kind::kCall) {
-    const auto* entry = find_allowed_call(object::called_module(graph, object),
-                                          object::called_name(graph, object));
+    const auto* entry =
+        find_allowed_call(object::called_module(graph, object), object::called_name(graph, object));
     if (entry != nullptr && entry->use == Use::kClass) return is_attribute_dict(graph, state);
   }
   if (!is_ordered_dict(graph, object) || graph.kind(state) != Kind::kDict) return false;

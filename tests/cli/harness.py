@@ -149,7 +149,7 @@ def _fake_torch():
     _rebuild_tensor_v2.__module__ = "torch._utils"
     _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
     utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-    for name in ("FloatStorage", "LongStorage", "HalfStorage", "BoolStorage"):
+    for name in ("FloatStorage", "LongStorage", "HalfStorage", "BoolStorage", "QUInt4x2Storage"):
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
     return {"torch": torch, "torch._utils": utils}
 

@@ -55,8 +55,8 @@ class BadInput(TareTest):
     def test_zip_without_data_pkl(self):
         with zipfile.ZipFile(self.path("other.pt"), "w") as archive:
             archive.writestr("readme.txt", "hello")
-        self.refuse("inspect", "other.pt", "without data.pkl")
-        self.refuse("convert", "other.pt", "without data.pkl")
+        self.refuse("inspect", "other.pt", "holds no model file")
+        self.refuse("convert", "other.pt", "holds no model file")
         # Not a checkpoint, but there is something in it that nobody here understands.
         self.assertIn("suspicious", self.tare("scan", "other.pt", expect=1).stdout)
 

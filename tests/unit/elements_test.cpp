@@ -50,9 +50,8 @@ std::vector<Number> positive_numbers(unsigned exponent_bits, unsigned mantissa_b
   for (unsigned bits = 0; bits <= infinity; ++bits) {
     // Infinity stands where the next number would.
     const double value =
-        bits < infinity
-            ? value_of(static_cast<std::uint16_t>(bits), exponent_bits, mantissa_bits)
-            : std::ldexp(1.0, (1 << (exponent_bits - 1)));
+        bits < infinity ? value_of(static_cast<std::uint16_t>(bits), exponent_bits, mantissa_bits)
+                        : std::ldexp(1.0, (1 << (exponent_bits - 1)));
     numbers.push_back({value, static_cast<std::uint16_t>(bits)});
   }
   return numbers;
@@ -193,9 +192,9 @@ TEST(StoredElements, AreSwappedByNumber) {
 
 TEST(StoredElements, AreConjugatedAndNegated) {
   const std::vector<float> numbers = {1, 2, -3, -4};
-  EXPECT_THAT((read_as<float>(Stored{.dtype = DType::kC64, .conjugated = true}, DType::kC64,
-                              numbers)),
-              testing::ElementsAre(1, -2, -3, 4));
+  EXPECT_THAT(
+      (read_as<float>(Stored{.dtype = DType::kC64, .conjugated = true}, DType::kC64, numbers)),
+      testing::ElementsAre(1, -2, -3, 4));
   EXPECT_THAT((read_as<float>(Stored{.dtype = DType::kC64, .negated = true}, DType::kC64, numbers)),
               testing::ElementsAre(-1, -2, 3, 4));
   EXPECT_THAT((read_as<float>(Stored{.dtype = DType::kF32, .negated = true}, DType::kF32, numbers)),
@@ -230,8 +229,8 @@ TEST(StoredViews, ConvertStridedElements) {
   view.stored = Stored{.dtype = DType::kF32};
   EXPECT_FALSE(view.is_contiguous());
   EXPECT_EQ(view.byte_count(), 12U);
-  EXPECT_EQ(streamed(view), test::memory_of(std::vector<std::uint16_t>{
-                                0x3C00, 0x4400, 0x4000, 0x4500, 0x4200, 0x4600}));
+  EXPECT_EQ(streamed(view), test::memory_of(std::vector<std::uint16_t>{0x3C00, 0x4400, 0x4000,
+                                                                       0x4500, 0x4200, 0x4600}));
 }
 
 TEST(StoredViews, ReachTheEndOfAStorageOfOtherElements) {

@@ -573,8 +573,8 @@ TEST(ScanSuspicious, ItemsOfOtherKinds) {
 
 TEST(ScanSuspicious, OddStreams) {
   for (const std::string& odd :
-       {"I0x10\n."s, "I1\0z\n."s, proto(4) + frame(100) + "N.",
-        "N0" + proto(2) + "N.", "Nq" + u8(0) + "q" + u8(0) + ".", "Nr" + u32(70000) + "."}) {
+       {"I0x10\n."s, "I1\0z\n."s, proto(4) + frame(100) + "N.", "N0" + proto(2) + "N.",
+        "Nq" + u8(0) + "q" + u8(0) + ".", "Nr" + u32(70000) + "."}) {
     const auto report = scanned(proto(2) + odd);
     EXPECT_EQ(report.verdict, Verdict::kSuspicious) << odd;
     EXPECT_THAT(rules_of(report), Contains("TARE-PKL-008")) << odd;

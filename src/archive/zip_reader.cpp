@@ -37,6 +37,34 @@ std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) 
   return Cursor(bytes, offset).read<std::uint32_t>();
 }
 
+// Whether the signature of an end record begins among `count` bytes from `from` on. There are three
+// more behind them. Without branches, so that it becomes a loop over vectors.
+bool has_end_signature(const std::byte* from, std::uint64_t count) {
+  unsigned char found = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    found |= static_cast<unsigned char>(from[i] == std::byte{0x50}) &
+             static_cast<unsigned char>(from[i + 1] == std::byte{0x4b}) &
+             static_cast<unsigned char>(from[i + 2] == std::byte{0x05}) &
+             static_cast<unsigned char>(from[i + 3] == std::byte{0x06});
+  }
+  return found != 0;
+}
+
+// Where the last end record in front of `end` may begin, not below `lowest`.
+std::optional<std::uint64_t> last_end_signature(ByteSpan bytes, std::uint64_t lowest,
+                                                std::uint64_t end) {
+  constexpr std::uint64_t kBlock = 256;
+  while (end > lowest) {
+    const std::uint64_t begin = end - std::min(end - lowest, kBlock);
+    if (has_end_signature(bytes.subspan(begin).data(), end - begin)) {
+      while (signature_at(bytes, --end) != kEndSignature) continue;
+      return end;
+    }
+    end = begin;
+  }
+  return std::nullopt;
+}
+
 // The body of the first extra field with this id.
 std::optional<ByteSpan> find_extra(ByteSpan extra, std::uint16_t wanted) {
   Cursor fields(extra);
@@ -199,14 +227,14 @@ Result<Reader::Directory> Reader::find_directory() {
                                    : 0;
   std::optional<Directory> found;
   if (bytes_.size() >= kEndRecordBytes) {
-    for (std::uint64_t at = bytes_.size() - kEndRecordBytes + 1; at-- > lowest;) {
-      if (bytes_[at] != std::byte{0x50}) continue;
-      const auto directory = directory_at(at);
+    auto at = last_end_signature(bytes_, lowest, bytes_.size() - kEndRecordBytes + 1);
+    for (; at; at = last_end_signature(bytes_, lowest, *at)) {
+      const auto directory = directory_at(*at);
       if (!directory) continue;
       if (!found) {
         found = directory;
       } else {
-        note(AnomalyKind::kSecondDirectory, at);
+        note(AnomalyKind::kSecondDirectory, *at);
       }
     }
   }

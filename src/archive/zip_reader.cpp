@@ -37,26 +37,30 @@ std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) 
   return Cursor(bytes, offset).read<std::uint32_t>();
 }
 
-// Whether the signature of an end record begins among `count` bytes from `from` on. There are three
-// more behind them. Without branches, so that it becomes a loop over vectors.
-bool has_end_signature(const std::byte* from, std::uint64_t count) {
-  unsigned char found = 0;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    found |= static_cast<unsigned char>(from[i] == std::byte{0x50}) &
-             static_cast<unsigned char>(from[i + 1] == std::byte{0x4b}) &
-             static_cast<unsigned char>(from[i + 2] == std::byte{0x05}) &
-             static_cast<unsigned char>(from[i + 3] == std::byte{0x06});
+// Whether a whole signature of an end record stands in these bytes, four at least. Without
+// branches, so that it becomes a loop over vectors.
+bool has_end_signature(ByteSpan bytes) {
+  const auto differs = [bytes](std::size_t i, unsigned char byte) {
+    return bytes[i] ^ std::byte{byte};
+  };
+  const std::size_t count = bytes.size() - 3;
+  std::byte found{};
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::byte any =
+        differs(i, 0x50) | differs(i + 1, 0x4b) | differs(i + 2, 0x05) | differs(i + 3, 0x06);
+    found |= any == std::byte{0} ? std::byte{1} : std::byte{0};
   }
-  return found != 0;
+  return found != std::byte{0};
 }
 
-// Where the last end record in front of `end` may begin, not below `lowest`.
+// Where the last signature of an end record that begins in front of `end` does, if not below
+// `lowest`. There are three more bytes from `end` on.
 std::optional<std::uint64_t> last_end_signature(ByteSpan bytes, std::uint64_t lowest,
                                                 std::uint64_t end) {
   constexpr std::uint64_t kBlock = 256;
   while (end > lowest) {
     const std::uint64_t begin = end - std::min(end - lowest, kBlock);
-    if (has_end_signature(bytes.subspan(begin).data(), end - begin)) {
+    if (has_end_signature(bytes.subspan(begin, end - begin + 3))) {
       while (signature_at(bytes, --end) != kEndSignature) continue;
       return end;
     }

@@ -30,8 +30,8 @@ constexpr Verb kVerbs[] = {
     {"disasm", tare::cli::add_disasm},       {"craft", tare::cli::add_craft},
 };
 
-// The verb that is asked for, or all of them for --help and the like: making each takes longer than
-// reading a small file.
+// The verb that is asked for, or all of them for --help and the like: setting up all takes longer
+// than reading a small file.
 std::span<const Verb> verbs_for(std::string_view name) {
   const auto* const found = std::ranges::find(kVerbs, name, &Verb::name);
   if (found == std::end(kVerbs)) return kVerbs;

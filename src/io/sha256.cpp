@@ -9,21 +9,25 @@
 
 namespace tare {
 
-void Sha256::Free::operator()(SHA256state_st* state) const {
+struct Sha256::State {
+  SHA256_CTX context;
+};
+
+void Sha256::Free::operator()(State* state) const {
   delete state;
 }
 
-Sha256::Sha256() : state_(new SHA256state_st) {
-  SHA256_Init(state_.get());
+Sha256::Sha256() : state_(new State) {
+  SHA256_Init(&state_->context);
 }
 
 void Sha256::update(ByteSpan bytes) {
-  SHA256_Update(state_.get(), bytes.data(), bytes.size());
+  SHA256_Update(&state_->context, bytes.data(), bytes.size());
 }
 
 std::string Sha256::hex_digest() {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256_Final(digest.data(), state_.get());
+  SHA256_Final(digest.data(), &state_->context);
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
   for (const unsigned char byte : digest) {

@@ -6,8 +6,6 @@
 
 #include "tare/bytes.hpp"
 
-struct SHA256state_st;
-
 namespace tare {
 
 class Sha256 {
@@ -18,10 +16,11 @@ class Sha256 {
   std::string hex_digest();
 
  private:
+  struct State;
   struct Free {
-    void operator()(SHA256state_st* state) const;
+    void operator()(State* state) const;
   };
-  std::unique_ptr<SHA256state_st, Free> state_;
+  std::unique_ptr<State, Free> state_;
 };
 
 }  // namespace tare

@@ -57,7 +57,7 @@ inline char* put_rest(char* out, const Decimals::Rest& rest) {
   return out + rest.length;
 }
 [[gnu::always_inline]] inline char* put_number(char* out, std::uint64_t value) {
-  if (value >= 1'000'000'000) return std::to_chars(out, out + kDecimalRoom, value).ptr;
+  if (value >= 1'000'000'000) return std::to_chars(out, out + 20, value).ptr;
   const auto number = static_cast<std::uint32_t>(value);
   const std::uint32_t thousands = number / 1000;
   if (thousands >= 1000) {

@@ -26,6 +26,7 @@ class LineBuffer {
   void append_number(std::int64_t number) {
     used_to(put_signed_number(room(kDecimalRoom), number));
   }
+  void append_number(std::uint64_t number) { used_to(put_number(room(kDecimalRoom), number)); }
   // At least `count` bytes to write to. used_to() says how far they were used.
   char* room(std::size_t count) { return text_.extend(count); }
   void used_to(const char* end) { text_.truncate(static_cast<std::size_t>(end - text_.data())); }

@@ -7,10 +7,11 @@
 #include <bit>
 #include <cstring>
 
+#include "format/format.hpp"
 #include "format/json_reader.hpp"
+#include "io/checked.hpp"
 #include "io/cursor.hpp"
 #include "io/utf8.hpp"
-#include "tare/model.hpp"
 
 namespace tare::safetensors {
 namespace {
@@ -419,6 +420,8 @@ namespace {
 
 // What the file really is, if that is the better answer than why it is no safetensors file.
 Error diagnosed(const Error& error, ByteSpan front) {
+  // Its length in front may look like the signature of something else.
+  if (format::kSafetensors.recognises(front)) return error;
   const char* const content = foreign_content(front);
   if (*content == '\0') return error;
   return Error{ErrorCode::kWrongFormat, 0, Error::kNoOffset, content};
@@ -468,6 +471,9 @@ Result<Header> parse_front(ByteSpan front, std::uint64_t file_bytes, Rules rules
   }
   auto header = HeaderReader(json, rules).read();
   if (!header) return std::unexpected(diagnosed(header.error(), front));
+  if (!checked_add(header->data_offset(), header->data_bytes())) {
+    return fail(ErrorCode::kOverflow, "the tensors together are too large for a file");
+  }
   if (header->file_bytes() > file_bytes) {
     return std::unexpected(
         cut_off(header->file_bytes(), file_bytes,

@@ -74,11 +74,12 @@ def odd_value(rng):
 
 def header_text(rng, items):
     """JSON of a model, with a few things wrong or odd about it."""
-    space = lambda: rng.choice(["", "", "", " ", "\n", "\t\r "]) if rng.random() < 0.1 else ""
+    compact = rng.random() < 0.5  # as writers write it, which is read by a short cut
+    space = lambda: rng.choice(["", "", "", " ", "\n", "\t\r "]) if not compact and rng.random() < 0.1 else ""
     wrong = rng.random()
 
     def entry(value):
-        fields = [(key, json.dumps(field)) for key, field in value.items()]
+        fields = [(key, json.dumps(field, separators=(",", ":") if compact else None)) for key, field in value.items()]
         if wrong < 0.4 and rng.random() < 0.5:
             how = rng.randrange(6)
             at = rng.randrange(len(fields)) if fields else 0
@@ -94,7 +95,8 @@ def header_text(rng, items):
                 return "[" + ",".join(text for _, text in fields) + "]"
             else:
                 fields.append(fields[at] if fields else ("x", "1"))
-        rng.shuffle(fields)
+        if not compact:
+            rng.shuffle(fields)
         return "{" + space() + ",".join(f'"{key}"{space()}:{space()}{text}{space()}' for key, text in fields) + "}"
 
     parts = []

@@ -617,6 +617,41 @@ TEST(Safetensors, RefusesEveryTruncatedFile) {
   }
 }
 
+// An entry as writers write it is read by a short cut; with a space in it, by the long way.
+TEST(SafetensorsJson, ReadsTheSameByTheShortCut) {
+  const std::string front = R"({"t":)";
+  std::vector<std::string> texts;
+  const std::string whole = front + std::string(kEntry) + "}";
+  for (std::size_t at = front.size(); at <= whole.size(); ++at) {
+    texts.push_back(whole.substr(0, at));
+    for (const char c : {'0', '1', '9', '-', '.', 'e', ' ', '"',  '\\', ',',
+                         ':', '[', ']', '{', '}', 'F', 'U', '\0', '\n', '\x7F'}) {
+      texts.push_back(std::string(whole).insert(at, 1, c));
+      if (at < whole.size()) texts.push_back(std::string(whole).replace(at, 1, 1, c));
+    }
+  }
+  int accepted = 0;
+  for (const std::string& text : texts) {
+    for (const Rules rules : {Rules::kStrict, Rules::kReference}) {
+      const std::string file = safetensors_file(text, "1234");
+      const std::string spaced =
+          safetensors_file(std::string(text).insert(front.size(), 1, ' '), "1234");
+      const auto a = parse(as_bytes(file), rules);
+      const auto b = parse(as_bytes(spaced), rules);
+      ASSERT_EQ(a.has_value(), b.has_value()) << text;
+      if (a) {
+        ++accepted;
+        EXPECT_THAT(a->tensors()[0].shape, testing::ElementsAreArray(b->tensors()[0].shape))
+            << text;
+      } else {
+        EXPECT_EQ(a.error().code, b.error().code) << text;
+        EXPECT_STREQ(a.error().what, b.error().what) << text;
+      }
+    }
+  }
+  EXPECT_GT(accepted, 50);
+}
+
 // Any byte of the header may change: never more than an error, and what is accepted fits.
 TEST(Safetensors, StaysInsideAFileWithAnyByteChanged) {
   const std::string file =

@@ -200,6 +200,49 @@ TEST(ParseIndex, TakesWhatNumpyTakesAsText) {
   }
 }
 
+// Runs are copied in ways that depend on their length, distance and alignment, and on how much it
+// is together: around every edge, and into memory of any alignment.
+TEST(SlicePlan, CopiesRunsOfEveryLength) {
+  constexpr std::size_t kRows = 4200;
+  constexpr std::size_t kColumns = 5000;
+  const std::string data = pattern(kRows * kColumns);
+  for (const std::size_t width :
+       {1, 2, 3, 4, 8, 15, 16, 17, 32, 63, 64, 65, 128, 200, 2000, 2048}) {
+    for (const std::int64_t step : {1, -1, 3}) {
+      const Index index[] = {Slice{{}, {}, step}, Slice{7, 7 + static_cast<std::int64_t>(width)}};
+      const auto plan = SlicePlan::make(DType::kU8, Shape{kRows, kColumns}, index);
+      ASSERT_TRUE(plan.has_value());
+      std::string expected;
+      for (std::size_t i = 0; i < plan->shape()[0]; ++i) {
+        const std::size_t row = step < 0 ? kRows - 1 - i : i * static_cast<std::size_t>(step);
+        expected.append(data, row * kColumns + 7, width);
+      }
+      for (const std::size_t misaligned : {0U, 1U}) {
+        std::vector<std::byte> out(misaligned + expected.size() + 1, std::byte{0x55});
+        plan->copy(as_bytes(data), std::span(out).subspan(misaligned, expected.size()));
+        EXPECT_TRUE(as_text(out).substr(misaligned, expected.size()) == expected)
+            << width << " " << step;
+        EXPECT_EQ(out.back(), std::byte{0x55});
+      }
+    }
+  }
+}
+
+TEST(SlicePlan, CopiesRunsThatAreLong) {
+  constexpr std::size_t kColumns = 300'000;
+  const std::string data = pattern(3 * kColumns);
+  for (const std::size_t width : {65'535, 65'536, 65'537, 299'999}) {
+    const Index index[] = {Slice{}, Slice{0, static_cast<std::int64_t>(width)}};
+    const auto plan = SlicePlan::make(DType::kU8, Shape{3, kColumns}, index);
+    ASSERT_TRUE(plan.has_value());
+    std::string expected;
+    for (std::size_t row = 0; row < 3; ++row) expected.append(data, row * kColumns, width);
+    std::vector<std::byte> out(expected.size());
+    plan->copy(as_bytes(data), out);
+    EXPECT_TRUE(as_text(out) == expected) << width;
+  }
+}
+
 TEST(SlicePlan, RefusesWhatDoesNotFit) {
   const auto code = [](DType dtype, const Shape& shape, std::string_view text) {
     const auto plan = SlicePlan::make(dtype, shape, *parse_index(text));

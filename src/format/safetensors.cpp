@@ -417,7 +417,8 @@ bool HeaderReader::index_names() {
     }
     const auto earlier = index.insert(tensors[i].name, hash, kept, text_of);
     if (!earlier) {
-      tensors[kept++] = tensors[i];
+      if (kept != i) tensors[kept] = tensors[i];
+      ++kept;
       continue;
     }
     if (strict_) {

@@ -454,7 +454,10 @@ static void test_strided(void) {
   int size;
   CHECK(text_equals(tare_model_format(model), "torch-zip"));
   CHECK(tare_model_tensor_count(model) == 3 && tare_tensor_dtype(t) == TARE_F32);
-  CHECK(tare_tensor_data(w) != NULL && ((const float*)tare_tensor_data(w))[5] == 5);
+  CHECK(tare_tensor_data(w) != NULL);
+  memcpy(more, tare_tensor_data(w), sizeof more);  // at any alignment
+  CHECK(more[5] == 5);
+  memset(more, 0, sizeof more);
   CHECK(tare_tensor_data(t) == NULL);
   CHECK(tare_tensor_data(find(model, "n")) != NULL && tare_tensor_bytes(find(model, "n")) == 0);
   CHECK(find(model, "x") == NULL);

@@ -13,7 +13,8 @@
 // frees does nothing with it.
 //
 // Threads: models, tensors and slices may be used by several threads at once, but for what closes
-// or frees them. A writer belongs to one thread at a time.
+// or frees them. A writer belongs to one thread at a time. A thread inside a call must not be
+// cancelled.
 #ifndef TARE_TARE_H
 #define TARE_TARE_H
 

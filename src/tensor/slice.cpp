@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <tuple>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -343,7 +344,7 @@ std::uint64_t copy_row(const SlicePlan::Row& row, const std::byte* first, std::b
 void SlicePlan::copy(ByteSpan tensor, std::span<std::byte> out) const {
   std::byte* next = out.data();
   // Copying cannot fail.
-  (void)for_each_row([&](const Row& row) -> Result<void> {
+  std::ignore = for_each_row([&](const Row& row) -> Result<void> {
     next += copy_row(row, tensor.data() + row.offset, next);
     return {};
   });

@@ -206,8 +206,9 @@ TEST(SlicePlan, CopiesRunsOfEveryLength) {
   constexpr std::size_t kRows = 4200;
   constexpr std::size_t kColumns = 5000;
   const std::string data = pattern(kRows * kColumns);
-  for (const std::size_t width :
-       {1, 2, 3, 4, 8, 15, 16, 17, 32, 63, 64, 65, 128, 200, 2000, 2048}) {
+  constexpr std::size_t kWidths[] = {1,  2,  3,  4,  8,   15,  16,   17,
+                                     32, 63, 64, 65, 128, 200, 2000, 2048};
+  for (const std::size_t width : kWidths) {
     for (const std::int64_t step : {1, -1, 3}) {
       const Index index[] = {Slice{{}, {}, step}, Slice{7, 7 + static_cast<std::int64_t>(width)}};
       const auto plan = SlicePlan::make(DType::kU8, Shape{kRows, kColumns}, index);
@@ -231,7 +232,7 @@ TEST(SlicePlan, CopiesRunsOfEveryLength) {
 TEST(SlicePlan, CopiesRunsThatAreLong) {
   constexpr std::size_t kColumns = 300'000;
   const std::string data = pattern(3 * kColumns);
-  for (const std::size_t width : {65'535, 65'536, 65'537, 299'999}) {
+  for (const std::size_t width : {65'535U, 65'536U, 65'537U, 299'999U}) {
     const Index index[] = {Slice{}, Slice{0, static_cast<std::int64_t>(width)}};
     const auto plan = SlicePlan::make(DType::kU8, Shape{3, kColumns}, index);
     ASSERT_TRUE(plan.has_value());

@@ -22,28 +22,28 @@ using test::up_to;
 constexpr std::size_t kMaxRank = 8;
 
 const std::vector<std::string>& odd_texts() {
-  static const std::vector<std::string> texts = {"",
-                                                 "\0"s,
-                                                 "a\0b"s,
-                                                 "../../etc/passwd",
-                                                 "/",
-                                                 "\"",
-                                                 "\\",
-                                                 "\\u0041",
-                                                 "\x01\x1F\b\f\n\r\t",
-                                                 "\x7F",
-                                                 "\xC2\x80",
-                                                 "\xC3\xA9",
-                                                 "\xE2\x80\xA8",
-                                                 "\xEF\xBB\xBF",
-                                                 "\xF0\x9F\x98\x80",
-                                                 "__metadata",
-                                                 "__metadata__ ",
-                                                 "{\"dtype\":\"F32\"}",
-                                                 "a.10",
-                                                 "a.2",
-                                                 std::string(5000, 'x')};
-  return texts;
+  static const std::vector<std::string> kTexts = {"",
+                                                  "\0"s,
+                                                  "a\0b"s,
+                                                  "../../etc/passwd",
+                                                  "/",
+                                                  "\"",
+                                                  "\\",
+                                                  "\\u0041",
+                                                  "\x01\x1F\b\f\n\r\t",
+                                                  "\x7F",
+                                                  "\xC2\x80",
+                                                  "\xC3\xA9",
+                                                  "\xE2\x80\xA8",
+                                                  "\xEF\xBB\xBF",
+                                                  "\xF0\x9F\x98\x80",
+                                                  "__metadata",
+                                                  "__metadata__ ",
+                                                  "{\"dtype\":\"F32\"}",
+                                                  "a.10",
+                                                  "a.2",
+                                                  std::string(5000, 'x')};
+  return kTexts;
 }
 
 // Names that no other tensor has: odd ones first, then with a number behind.

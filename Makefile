@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
 RELEASE = build/release
-SOURCES = $(shell find bench demo fuzz include src tests -name '*.[ch]pp' 2>/dev/null)
+SOURCES = $(shell find bench demo fuzz include src tests -name '*.[ch]pp' -o -name '*.[ch]' 2>/dev/null)
 
 # Targets in the order they are named: a package must be there before the build that needs it.
 .NOTPARALLEL:
@@ -66,7 +66,8 @@ format: ## rewrite all sources as .clang-format has it
 format-check: ## fail if `make format` would change something
 	clang-format-19 --dry-run -Werror $(SOURCES)
 
-install: build ## install below PREFIX (/usr/local)
+install: build ## install the commands and the libraries below PREFIX (/usr/local)
+	cmake --build --preset release --parallel $(JOBS) --target tare_shared
 	cmake --install $(RELEASE) --prefix $(PREFIX)
 
 clean: ## remove everything that was built

@@ -37,9 +37,10 @@ def archive(data_pkl, method):
     return buffer.getvalue()
 
 
-def safetensors():
+def safetensors(separators):
+    """With spaces, and as writers write it, which the reader has a short cut for."""
     header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
-                         "__metadata__": {"format": "pt"}}).encode()
+                         "__metadata__": {"format": "pt"}}, separators=separators).encode()
     return len(header).to_bytes(8, "little") + header + bytes(8)
 
 
@@ -81,14 +82,24 @@ def npy():
         yield header
 
 
+def indexes():
+    """Indexes of shards: as Hugging Face writes them, without metadata, with what is refused."""
+    weights = {"a.weight": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    for index in ({"metadata": {"total_size": 24}, "weight_map": weights}, {"weight_map": {}},
+                  {"weight_map": {"\u00e9\n": "../x", "": "."}}, {"x": [1, {}, None], "weight_map": {"a": "1"}}):
+        yield json.dumps(index, indent=2).encode()
+        yield json.dumps(index, separators=(",", ":")).encode()
+    yield b'{"weight_map":{"a":"1","\\u0061":"2"},"metadata":{"k":"v","n":1e5,"l":[{}]}}'
+
+
 def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
-    seeds.append(safetensors())
     seeds += packed()
     seeds += npy()
     seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
+    seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

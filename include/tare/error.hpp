@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <string>
 
 namespace tare {
 
@@ -48,6 +49,10 @@ struct Error {
   bool has_offset() const { return offset != kNoOffset; }
   bool has_sizes() const { return expected != actual; }
 };
+
+// "cannot open: Permission denied", "the file is cut off (expected 10 bytes, have 9)": all that an
+// Error says, but for what it is about.
+std::string error_text(const Error& error);
 
 template <typename T>
 using Result = std::expected<T, Error>;

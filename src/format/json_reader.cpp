@@ -97,9 +97,8 @@ bool JsonReader::read_escape(std::string& out) {
 bool JsonReader::read_u64(std::uint64_t& out) {
   skip_space();
   const char* const start = next_;
-  constexpr std::ptrdiff_t kSurelyFits = 19;  // digits
   out = 0;
-  while (next_ != end_ && *next_ >= '0' && *next_ <= '9') {
+  while (next_ != end_ && is_digit(*next_)) {
     out = 10 * out + static_cast<std::uint64_t>(*next_++ - '0');
   }
   const std::ptrdiff_t digits = next_ - start;
@@ -109,7 +108,7 @@ bool JsonReader::read_u64(std::uint64_t& out) {
   if (*start == '0' && digits > 1) {
     return fail_here(ErrorCode::kMalformed, "invalid header: a number with leading zeros");
   }
-  if (digits > kSurelyFits && std::from_chars(start, next_, out).ec != std::errc{}) {
+  if (digits > kSafeDigits && std::from_chars(start, next_, out).ec != std::errc{}) {
     return fail_here(ErrorCode::kMalformed, "invalid header: a number above 2^64-1");
   }
   if (next_ != end_ && (*next_ == '.' || *next_ == 'e' || *next_ == 'E')) {
@@ -128,7 +127,7 @@ bool JsonReader::skip_number() {
   const char* const start = next_;
   const auto take_digits = [this] {
     const char* const first = next_;
-    while (next_ != end_ && *next_ >= '0' && *next_ <= '9') ++next_;
+    while (next_ != end_ && is_digit(*next_)) ++next_;
     return next_ - first;
   };
   if (next_ != end_ && *next_ == '-') ++next_;

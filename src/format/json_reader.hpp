@@ -5,6 +5,8 @@
 // Every function returns false once something was wrong; error() then says what was first.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -65,6 +67,40 @@ class JsonReader {
     ++next_;
     return true;
   }
+  // Takes `text` if it stands here, byte for byte. Not finding it is no error.
+  template <std::size_t kSize>
+  bool take(const char (&text)[kSize]) {
+    constexpr std::size_t kLength = kSize - 1;
+    if (static_cast<std::size_t>(end_ - next_) < kLength) return false;
+    if (std::memcmp(next_, text, kLength) != 0) return false;
+    next_ += kLength;
+    return true;
+  }
+  // Takes a number as writers write it: up to 19 digits, no zeros in front. Anything else is no
+  // error here, and part of it may be taken.
+  bool take_u64(std::uint64_t& out) {
+    const char* const start = next_;
+    out = 0;
+    for (; next_ != end_ && is_digit(*next_); ++next_) {
+      out = 10 * out + static_cast<std::uint64_t>(*next_ - '0');
+    }
+    const std::ptrdiff_t digits = next_ - start;
+    return digits > 0 && digits <= kSafeDigits && (*start != '0' || digits == 1);
+  }
+  // Takes a short text up to a quote, and the quote, whatever else it holds.
+  bool take_to_quote(std::string_view& out) {
+    constexpr std::ptrdiff_t kMost = 16;
+    const char* const last = next_ + std::min(kMost, end_ - next_);
+    const char* const quote = std::find(next_, last, '"');
+    if (quote == last) return false;
+    out = {next_, static_cast<std::size_t>(quote - next_)};
+    next_ = quote + 1;
+    return true;
+  }
+  // A place to go back to.
+  const char* place() const { return next_; }
+  void go_to(const char* place) { next_ = place; }
+
   bool expect(char c, const char* what) {
     return consume(c) || fail_here(ErrorCode::kMalformed, what);
   }
@@ -87,6 +123,8 @@ class JsonReader {
   bool skip_value(std::size_t depth);
 
  private:
+  static constexpr std::ptrdiff_t kSafeDigits = 19;  // of a number that fits 64 bits
+  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
   static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
   void skip_space() {
     while (next_ != end_ && is_space(*next_)) ++next_;
@@ -94,7 +132,7 @@ class JsonReader {
   // The first byte from `at` on that does not stand for itself in a string.
   const char* plain_end(const char* at) const {
     // A word at a time: a byte below 0x20, a quote or a backslash. Bytes above 0x7f stand for
-    // themselves; they may hide in no false alarm, only in a word that is looked at byte by byte.
+    // themselves. What is found first is true; only behind it may be false alarms.
     constexpr std::uint64_t kOnes = 0x0101010101010101;
     while (end_ - at >= 8) {
       std::uint64_t word = 0;
@@ -102,7 +140,8 @@ class JsonReader {
       const auto below = [](std::uint64_t w, std::uint64_t n) { return (w - kOnes * n) & ~w; };
       const std::uint64_t found =
           below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
-      if ((found & 0x80 * kOnes) != 0) break;
+      const std::uint64_t hits = found & 0x80 * kOnes;
+      if (hits != 0) return at + std::countr_zero(hits) / 8;
       at += 8;
     }
     while (at != end_ && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;

@@ -35,12 +35,22 @@ bool imports_a_module(const pickle::Run& run) {
   });
 }
 
+bool does_something(const pickle::Run& run) {
+  return !run.events.empty() || (run.other_reading && !run.other_reading->events.empty());
+}
+
 bool recognises(ByteSpan bytes) {
   if (is_torch_legacy(bytes)) return false;
-  if (bytes.size() >= 2 && bytes[0] == std::byte{0x80} && bytes[1] <= std::byte{5}) return true;
+  const bool has_signature =
+      bytes.size() >= 2 && bytes[0] == std::byte{0x80} && bytes[1] <= std::byte{5};
+  const bool is_length = has_signature && kSafetensors.recognises(bytes);
+  if (has_signature && !is_length) return true;
+  const auto run = pickle::run(bytes);
+  // The length in front of a safetensors file may look like the signature (headers of 128, 384, 640
+  // bytes and so on): then it is a pickle as well if any of it would run.
+  if (is_length && does_something(run)) return true;
   // Protocols 0 and 1 have no signature: what runs to STOP, or imports on the way, is a pickle. A
   // single byte '.' or the like is not worth the name.
-  const auto run = pickle::run(bytes);
   if (imports_a_module(run) || (run.other_reading && imports_a_module(*run.other_reading))) {
     return true;
   }

@@ -7,10 +7,11 @@
 #include <bit>
 #include <cstring>
 
+#include "format/format.hpp"
 #include "format/json_reader.hpp"
+#include "io/checked.hpp"
 #include "io/cursor.hpp"
 #include "io/utf8.hpp"
-#include "tare/model.hpp"
 
 namespace tare::safetensors {
 namespace {
@@ -47,6 +48,15 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
   std::uint64_t word = 0;
   if (!text.empty()) std::memcpy(&word, text.data(), text.size());
   return mix(hash ^ word, seed ^ 0xA0761D6478BD642F);
+}
+
+// For short texts, where a call would take longer.
+bool equals(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
 }
 
 // A hash table of numbers by text, open addressing: 32 bits of the hash beside 32 of the number.
@@ -97,23 +107,35 @@ class TextIndex {
 
 struct Header::Storage {
   format::TextArena texts;
-  std::vector<std::unique_ptr<std::uint64_t[]>> shapes;
-  std::size_t shapes_left = 0;  // in the last block
-  std::uint64_t* next_shape = nullptr;
+  // Shapes stand one behind the other in blocks; that at `shape` is being read.
+  std::vector<std::unique_ptr<std::uint64_t[]>> blocks;
+  std::uint64_t* shape = nullptr;
+  std::uint64_t* next_size = nullptr;
+  std::uint64_t* block_end = nullptr;
 
-  std::span<const std::uint64_t> add_shape(std::span<const std::uint64_t> shape) {
+  void begin_shape() { next_size = shape; }
+  void add_size(std::uint64_t size) {
+    if (next_size == block_end) [[unlikely]]
+      add_block();
+    *next_size++ = size;
+  }
+  std::span<const std::uint64_t> end_shape() {
+    const std::span<const std::uint64_t> whole(shape, next_size);
+    shape = next_size;
+    return whole;
+  }
+
+ private:
+  // With what there is of the shape at its front.
+  [[gnu::noinline]] void add_block() {
     constexpr std::size_t kBlock = 8192;
-    if (shape.size() > shapes_left) {
-      const std::size_t size = std::max(shape.size(), kBlock);
-      shapes.push_back(std::make_unique_for_overwrite<std::uint64_t[]>(size));
-      next_shape = shapes.back().get();
-      shapes_left = size;
-    }
-    std::uint64_t* const place = next_shape;
-    std::ranges::copy(shape, place);
-    next_shape += shape.size();
-    shapes_left -= shape.size();
-    return {place, shape.size()};
+    const std::span begun(shape, next_size);
+    const std::size_t size = std::max(2 * begun.size(), kBlock);
+    blocks.push_back(std::make_unique_for_overwrite<std::uint64_t[]>(size));
+    std::ranges::copy(begun, blocks.back().get());
+    shape = blocks.back().get();
+    next_size = shape + begun.size();
+    block_end = shape + size;
   }
 };
 
@@ -145,6 +167,9 @@ class HeaderReader {
   bool read_object();
   bool read_metadata();
   bool read_tensor(std::string_view name);
+  bool read_usual_form(TensorEntry& entry);
+  bool take_dtype(TensorEntry& entry);
+  bool take_sizes();
   bool read_fields(TensorEntry& entry);
   bool read_array_form(TensorEntry& entry);
   bool read_dtype(TensorEntry& entry);
@@ -172,7 +197,7 @@ class HeaderReader {
   format::JsonReader json_;
   bool strict_;
   bool seen_metadata_ = false;
-  std::vector<std::uint64_t> sizes_;  // of the shape that is being read
+  DType last_dtype_ = DType::kF32;  // most tensors have that of the one before
   Error error_{};
 };
 
@@ -244,9 +269,47 @@ bool HeaderReader::read_metadata() {
 bool HeaderReader::read_tensor(std::string_view name) {
   TensorEntry entry;
   entry.name = name;
-  const bool read = json_.peek() == '[' ? read_array_form(entry) : read_fields(entry);
-  if (!read) return false;
+  if (!read_usual_form(entry)) {
+    const bool read = json_.peek() == '[' ? read_array_form(entry) : read_fields(entry);
+    if (!read) return false;
+  }
   header_.tensors_.push_back(entry);
+  return true;
+}
+
+// An entry byte for byte as writers write it, which takes half the time. Any other is left where it
+// was, errors as well.
+bool HeaderReader::read_usual_form(TensorEntry& entry) {
+  const char* const start = json_.place();
+  if (json_.take("{\"dtype\":\"") && take_dtype(entry) && json_.take(",\"shape\":[") &&
+      take_sizes() && json_.take("],\"data_offsets\":[") && json_.take_u64(entry.begin) &&
+      json_.take(",") && json_.take_u64(entry.end) && json_.take("]}")) {
+    entry.shape = storage_->end_shape();
+    return true;
+  }
+  json_.go_to(start);
+  return false;
+}
+
+bool HeaderReader::take_dtype(TensorEntry& entry) {
+  std::string_view name;
+  if (!json_.take_to_quote(name)) return false;
+  if (!equals(name, dtype_name(last_dtype_))) {
+    const auto dtype = dtype_from_name(name);
+    if (!dtype) return false;
+    last_dtype_ = *dtype;
+  }
+  entry.dtype = last_dtype_;
+  return true;
+}
+
+bool HeaderReader::take_sizes() {
+  storage_->begin_shape();
+  do {
+    std::uint64_t size = 0;
+    if (!json_.take_u64(size)) return false;
+    storage_->add_size(size);
+  } while (json_.take(","));
   return true;
 }
 
@@ -317,16 +380,16 @@ bool HeaderReader::note_dtype(std::string_view name, TensorEntry& entry) {
 
 bool HeaderReader::read_shape(TensorEntry& entry) {
   if (!json_.expect('[', "invalid header: a shape is no list of numbers")) return false;
-  sizes_.clear();
+  storage_->begin_shape();
   if (!json_.consume(']')) {
     do {
       std::uint64_t size = 0;
       if (!json_.read_u64(size)) return false;
-      sizes_.push_back(size);
+      storage_->add_size(size);
     } while (json_.consume(','));
     if (!json_.expect(']', "invalid JSON: ',' or ']' is expected")) return false;
   }
-  entry.shape = storage_->add_shape(sizes_);
+  entry.shape = storage_->end_shape();
   return true;
 }
 
@@ -354,7 +417,8 @@ bool HeaderReader::index_names() {
     }
     const auto earlier = index.insert(tensors[i].name, hash, kept, text_of);
     if (!earlier) {
-      tensors[kept++] = tensors[i];
+      if (kept != i) tensors[kept] = tensors[i];
+      ++kept;
       continue;
     }
     if (strict_) {
@@ -419,6 +483,8 @@ namespace {
 
 // What the file really is, if that is the better answer than why it is no safetensors file.
 Error diagnosed(const Error& error, ByteSpan front) {
+  // Its length in front may look like the signature of something else.
+  if (format::kSafetensors.recognises(front)) return error;
   const char* const content = foreign_content(front);
   if (*content == '\0') return error;
   return Error{ErrorCode::kWrongFormat, 0, Error::kNoOffset, content};
@@ -468,6 +534,9 @@ Result<Header> parse_front(ByteSpan front, std::uint64_t file_bytes, Rules rules
   }
   auto header = HeaderReader(json, rules).read();
   if (!header) return std::unexpected(diagnosed(header.error(), front));
+  if (!checked_add(header->data_offset(), header->data_bytes())) {
+    return fail(ErrorCode::kOverflow, "the tensors together are too large for a file");
+  }
   if (header->file_bytes() > file_bytes) {
     return std::unexpected(
         cut_off(header->file_bytes(), file_bytes,

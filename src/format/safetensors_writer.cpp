@@ -176,12 +176,13 @@ struct Writer::State {
     if (options.file_sha256) file_sha256.emplace();
   }
 
-  // Runs one step, unless an earlier one failed.
+  // Runs one step, unless an earlier one failed or threw (for want of memory).
   template <typename Step>
   Result<void> run(Step step) {
     if (failure) return std::unexpected(*failure);
+    failure = Error{ErrorCode::kIo, 0, Error::kNoOffset, "an earlier call was broken off"};
     Result<void> done = step();
-    if (!done) failure = done.error();
+    failure = done ? std::nullopt : std::optional(done.error());
     return done;
   }
 

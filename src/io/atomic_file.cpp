@@ -74,11 +74,11 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace
 
   std::string name = directory_of(target) / ".tare-XXXXXX";
   AtomicFile file;
-  file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
-  file.temporary_ = name;
   file.path_ = target;
   file.replace_ = replace;
+  file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
+  file.temporary_ = std::move(name);  // nothing throws from here on that would leave it behind
   const mode_t mode = exists ? existing.st_mode & 07777 : permitted_mode();
   if (::fchmod(file.fd_.get(), mode) != 0) {
     return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
@@ -173,6 +173,7 @@ Result<void> AtomicFile::commit() {
   if (reserved_ && *reserved_ != size_) {
     return fail(ErrorCode::kInvalidArgument, "the output has another size than it was to have");
   }
+  const std::filesystem::path folder = directory_of(path_);  // before there is anything to undo
   if (auto flushed = flush(); !flushed) return flushed;
   if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
   // Some network file systems tell of a failed write only here.
@@ -196,7 +197,7 @@ Result<void> AtomicFile::commit() {
   }
   temporary_.clear();
   // The name itself is safe only once the directory is on disk.
-  const UniqueFd directory(::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory && ::fsync(directory.get()) != 0 && errno != EINVAL && errno != EBADF) {
     return std::unexpected(system_error(errno, "cannot flush the directory to disk"));
   }

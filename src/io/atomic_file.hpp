@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "io/direct_writer.hpp"
@@ -48,7 +49,7 @@ class AtomicFile {
   std::uint64_t size() const { return size_; }
   // Hands what was written to the system, so that a reader of temporary() sees it.
   Result<void> flush();
-  const std::filesystem::path& temporary() const { return temporary_; }
+  std::filesystem::path temporary() const { return temporary_; }
   // Errors: kExists if another process made `path` meanwhile and it is not to be replaced. If only
   // the flush of the directory fails, the error says so and the new file is in place.
   Result<void> commit();
@@ -62,7 +63,7 @@ class AtomicFile {
   std::uint64_t piece_bytes() const { return early_ ? kWriteBackBytes : UINT64_MAX; }
 
   std::filesystem::path path_;
-  std::filesystem::path temporary_;  // empty once committed or moved from
+  std::string temporary_;  // empty once committed or moved from
   UniqueFd fd_;
   std::vector<std::byte> buffer_;
   std::optional<DirectWriter> direct_;  // of a large file; behind fd_, which it uses

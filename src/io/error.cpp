@@ -1,6 +1,7 @@
 #include "tare/error.hpp"
 
 #include <cerrno>
+#include <cstring>
 
 namespace tare {
 
@@ -40,6 +41,18 @@ const char* error_code_name(ErrorCode code) {
       return "invalid_argument";
   }
   return "unknown";
+}
+
+std::string error_text(const Error& error) {
+  std::string out = error.what;
+  if (error.sys_errno != 0) out.append(": ").append(std::strerror(error.sys_errno));
+  if (error.has_sizes()) {
+    out += " (expected " + std::to_string(error.expected) + " bytes, have " +
+           std::to_string(error.actual) + ")";
+  } else if (error.has_offset()) {
+    out += " (at byte " + std::to_string(error.offset) + ")";
+  }
+  return out;
 }
 
 Error system_error(int err, const char* what) {

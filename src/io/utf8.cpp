@@ -31,6 +31,13 @@ std::size_t sequence_length(std::string_view text, bool surrogates) {
 // Length of the run of ASCII at the front.
 std::size_t ascii_prefix(std::string_view text) {
   std::size_t i = 0;
+  // Blocks without a branch inside, which a compiler turns into vectors.
+  constexpr std::size_t kBlock = 64;
+  for (; i + kBlock <= text.size(); i += kBlock) {
+    unsigned char all = 0;
+    for (std::size_t k = 0; k < kBlock; ++k) all |= static_cast<unsigned char>(text[i + k]);
+    if (all >= 0x80) break;
+  }
   for (; i + 8 <= text.size(); i += 8) {
     std::uint64_t word = 0;
     std::memcpy(&word, text.data() + i, 8);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 
@@ -211,17 +210,6 @@ std::string shape_text(const Shape& shape) {
     out += std::to_string(shape[i]);
   }
   return out + "]";
-}
-
-std::string error_text(const Error& error) {
-  std::string out = error.what;
-  if (error.sys_errno != 0) out += fmt::format(": {}", std::strerror(error.sys_errno));
-  if (error.has_sizes()) {
-    out += fmt::format(" (expected {} bytes, have {})", error.expected, error.actual);
-  } else if (error.has_offset()) {
-    out += fmt::format(" (at byte {})", error.offset);
-  }
-  return out;
 }
 
 std::string failure_text(const Failure& failure) {

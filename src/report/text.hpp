@@ -26,7 +26,7 @@ std::string human_bytes(std::uint64_t bytes);
 std::string shape_text(const Shape& shape);
 
 // An Error as a sentence part: its text, the system's message, the offset.
-std::string error_text(const Error& error);
+using tare::error_text;
 
 // The same with what it is about in front: "'fc.bias': is no tensor".
 std::string failure_text(const Failure& failure);

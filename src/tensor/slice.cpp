@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <tuple>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace tare {
 namespace {
@@ -119,12 +124,101 @@ Result<std::vector<Taken>> take_axes(std::span<const std::uint64_t> shape,
   return taken;
 }
 
-template <typename T>
-void copy_elements(const std::byte* from, std::int64_t stride, std::uint64_t count,
-                   std::byte* out) {
-  for (std::uint64_t i = 0; i < count; ++i) {
-    std::memcpy(out + i * sizeof(T), from + static_cast<std::int64_t>(i) * stride, sizeof(T));
+// Runs of a row, where they are.
+class Runs {
+ public:
+  Runs(const SlicePlan::Row& row, const std::byte* first)
+      : first_(first), stride_(row.stride), last_(row.count - 1) {}
+
+  const std::byte* at(std::uint64_t i) const {
+    return first_ + static_cast<std::int64_t>(i) * stride_;
   }
+  // The one that is needed `ahead` runs later, or the last.
+  const std::byte* after(std::uint64_t i, std::uint64_t ahead) const {
+    return at(std::min(i + ahead, last_));
+  }
+
+ private:
+  const std::byte* first_;
+  std::int64_t stride_;
+  std::uint64_t last_;
+};
+
+// Asks for a cache line that is needed soon: into the second level, which has room for many more
+// requests than the first.
+void ask_for(const std::byte* line) {
+  __builtin_prefetch(line, 0, 2);
+}
+
+// Runs of a size that the compiler knows. Those that stand far from each other are asked for in
+// advance: the processor foresees only what is near.
+template <std::size_t kBytes>
+void copy_short(const SlicePlan::Row& row, const std::byte* first, std::byte* out) {
+  constexpr std::int64_t kFar = 512;
+  constexpr std::uint64_t kAhead = 16;
+  const Runs runs(row, first);
+  const bool far = row.stride >= kFar || row.stride <= -kFar;
+  for (std::uint64_t i = 0; i < row.count; ++i) {
+    if (far) ask_for(runs.after(i, kAhead));
+    std::memcpy(out + i * kBytes, runs.at(i), kBytes);
+  }
+}
+
+constexpr std::uint64_t kLine = 64;
+
+// A cache line; kPastCache: without reading what stands at `out`, which must be aligned to 16.
+template <bool kPastCache>
+void copy_line(const std::byte* from, std::byte* out) {
+#ifdef __SSE2__
+  if constexpr (kPastCache) {
+    const auto* const words = reinterpret_cast<const __m128i*>(from);
+    auto* const places = reinterpret_cast<__m128i*>(out);
+    for (std::size_t i = 0; i < kLine / sizeof(__m128i); ++i) {
+      _mm_stream_si128(places + i, _mm_loadu_si128(words + i));
+    }
+    return;
+  }
+#endif
+  std::memcpy(out, from, kLine);
+}
+
+// Line by line, and with each the same line of a later run: a call of memcpy() for each run starts
+// to read when it is called.
+template <bool kPastCache>
+void copy_long(const SlicePlan::Row& row, const std::byte* first, std::byte* out) {
+  constexpr std::uint64_t kBytesAhead = std::uint64_t{64} << 10;
+  const std::uint64_t ahead = std::clamp<std::uint64_t>(kBytesAhead / row.bytes, 1, 16);
+  const Runs runs(row, first);
+  for (std::uint64_t i = 0; i < row.count; ++i, out += row.bytes) {
+    const std::byte* const run = runs.at(i);
+    const std::byte* const later = runs.after(i, ahead);
+    std::uint64_t done = 0;
+    for (; row.bytes - done >= kLine; done += kLine) {
+      ask_for(later + done);
+      copy_line<kPastCache>(run + done, out + done);
+    }
+    std::memcpy(out + done, run + done, row.bytes - done);
+  }
+#ifdef __SSE2__
+  if constexpr (kPastCache) _mm_sfence();
+#endif
+}
+
+void copy_runs(const SlicePlan::Row& row, const std::byte* first, std::byte* out) {
+  // So long that memcpy() is at its best.
+  constexpr std::uint64_t kLong = std::uint64_t{64} << 10;
+  // More than stays in the caches until it is used.
+  constexpr std::uint64_t kLarge = std::uint64_t{8} << 20;
+  if (row.bytes >= kLong || row.count == 1) {
+    const Runs runs(row, first);
+    for (std::uint64_t i = 0; i < row.count; ++i) {
+      std::memcpy(out + i * row.bytes, runs.at(i), row.bytes);
+    }
+    return;
+  }
+  const bool is_aligned = (reinterpret_cast<std::uintptr_t>(out) | row.bytes) % 16 == 0;
+  const bool past_cache = is_aligned && row.count * row.bytes >= kLarge;
+  past_cache ? copy_long<true>(row, first, out) : copy_long<false>(row, first, out);
 }
 
 }  // namespace
@@ -224,33 +318,36 @@ Result<void> SlicePlan::for_each_row(const std::function<Result<void>(const Row&
 std::uint64_t copy_row(const SlicePlan::Row& row, const std::byte* first, std::byte* out) {
   switch (row.bytes) {
     case 1:
-      copy_elements<std::uint8_t>(first, row.stride, row.count, out);
+      copy_short<1>(row, first, out);
       break;
     case 2:
-      copy_elements<std::uint16_t>(first, row.stride, row.count, out);
+      copy_short<2>(row, first, out);
       break;
     case 4:
-      copy_elements<std::uint32_t>(first, row.stride, row.count, out);
+      copy_short<4>(row, first, out);
       break;
     case 8:
-      copy_elements<std::uint64_t>(first, row.stride, row.count, out);
+      copy_short<8>(row, first, out);
+      break;
+    case 16:
+      copy_short<16>(row, first, out);
+      break;
+    case 32:
+      copy_short<32>(row, first, out);
       break;
     default:
-      for (std::uint64_t i = 0; i < row.count; ++i) {
-        std::memcpy(out + i * row.bytes, first + static_cast<std::int64_t>(i) * row.stride,
-                    row.bytes);
-      }
+      copy_runs(row, first, out);
   }
   return row.count * row.bytes;
 }
 
 void SlicePlan::copy(ByteSpan tensor, std::span<std::byte> out) const {
   std::byte* next = out.data();
-  const auto copied = for_each_row([&](const Row& row) -> Result<void> {
+  // Copying cannot fail.
+  std::ignore = for_each_row([&](const Row& row) -> Result<void> {
     next += copy_row(row, tensor.data() + row.offset, next);
     return {};
   });
-  static_cast<void>(copied);  // copying cannot fail
 }
 
 }  // namespace tare

@@ -2,9 +2,10 @@
 """Arrows point down: who may include whom.
 
     cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
+    capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
-Public headers include only each other and the standard library.
+Public headers include only each other and the standard library; that in C, the library of C.
 """
 
 import re
@@ -33,6 +34,7 @@ BELOW = {
     # A report tells what scan and convert return; their public headers say what that is.
     "report": FORMAT | {"public scan", "public convert"},
     "sandbox": CORE,
+    "capi": FORMAT,
     "cli": FORMAT | {"scan", "convert", "craft", "report", "sandbox"},
 }
 
@@ -66,11 +68,13 @@ PUBLIC = {
     "scan.hpp": "scan",
     "convert.hpp": "convert",
     "craft.hpp": "craft",
+    "tare.h": "capi",
 }
 
 DIRECTIVE = re.compile(r"^\s*#\s*(?:include|include_next|import)\b\s*(.*)$")
 TARGET = re.compile(r'^(?:"([^"]+)"|<([^>]+)>)')
 STANDARD = re.compile(r"^[a-z_0-9]+$")  # <vector>; the headers of C and of others have a dot
+STANDARD_C = re.compile(r"^std(def|int)\.h$")
 SUFFIXES = {".hpp", ".cpp", ".def", ".h", ".inc"}
 
 
@@ -105,14 +109,14 @@ def fault_of_target(layer, name):
     return None if allowed else f'{layer} must not include "{name}" ({owner})'
 
 
-def fault_of(layer, public, name, quoted):
+def fault_of(layer, public, name, quoted, standard):
     if name is None:
         return "an #include that this test cannot read"
     if quoted or name.startswith("tare/"):
         if public and not name.startswith("tare/"):
             return f'a public header must not include "{name}"'
         return fault_of_target(layer, name)
-    if public and not STANDARD.match(name):
+    if public and not standard.match(name):
         return f"a public header must not include <{name}>: only the standard library"
     if name.partition("/")[0] in BELOW:
         return f'<{name}>: write "{name}"'
@@ -137,7 +141,8 @@ def check(root):
             continue
         for number, name, quoted in includes(path):
             count += 1
-            fault = fault_of(layer, public, name, quoted)
+            standard = STANDARD_C if path.suffix == ".h" else STANDARD
+            fault = fault_of(layer, public, name, quoted, standard)
             if fault:
                 faults.append(f"{relative}:{number}: {fault}")
     return faults, files, count
@@ -165,6 +170,10 @@ INJECTIONS = [
     ("include/tare/scan.hpp", "#include <fmt/format.h>"),
     ("include/tare/scan.hpp", "#include <unistd.h>"),
     ("include/tare/scan.hpp", '#include "tare/no_such_layer.hpp"'),
+    ("include/tare/tare.h", "#include <vector>"),
+    ("include/tare/tare.h", "#include <unistd.h>"),
+    ("src/capi/model.cpp", '#include "report/text.hpp"'),
+    ("src/format/registry.cpp", '#include "tare/tare.h"'),
 ]
 
 

@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MAX_BYTES = 1_000_000
 MAX_COLUMNS = 100
-SOURCES = {".hpp", ".cpp", ".def", ".py", ".sh"}
-CXX = {".hpp", ".cpp", ".def"}
+SOURCES = {".hpp", ".cpp", ".def", ".h", ".c", ".py", ".sh"}
+CXX = {".hpp", ".cpp", ".def", ".h", ".c"}
+HEADERS = {".hpp", ".h"}
 PROSE = re.compile(r"// [A-Za-z`].*[a-z]{2,}.* ")  # more than a file name
 
 
@@ -50,7 +51,7 @@ def faults_of(path, name):
             yield f"{where}: {len(line)} columns, more than {MAX_COLUMNS}"
     if data and not data.endswith(b"\n"):
         yield f"{name}: the last line has no end"
-    if path.suffix == ".hpp":
+    if path.suffix in HEADERS:
         first = data.split(b"\n", 1)[0].decode("ascii", "replace")
         if not PROSE.match(first):
             yield f"{name}: does not open with a // comment that says what it is"
@@ -65,6 +66,8 @@ BAD = [
     ("b.hpp", b"#pragma once\n", 1),
     ("c.hpp", b"// c.hpp\n", 1),
     ("d.hpp", b"\n// A header that says what it is.\n", 1),
+    ("e.h", b"#ifndef E_H\n", 1),
+    ("a.c", b"// caf\xc3\xa9\n", 1),
     ("a.py", b"x = 1\r\n", 1),
     ("a.sh", b"true", 1),
 ]

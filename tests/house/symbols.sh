@@ -1,5 +1,5 @@
 #!/bin/sh
-# libtare cannot run anything: among the symbols that it leaves for others to define there is none
+# libtare, static or shared, cannot run anything: among the symbols that it leaves for others to define there is none
 # that starts a program, loads code or opens a connection. It also leaves the environment, the
 # terminal and the life of the process alone (docs/threat-model.md).
 #
@@ -66,8 +66,11 @@ _ZSt4clog
 patterns=$(printf '%s\n' "$forbidden" | sed -e '/^$/d' -e 's/\*$/[A-Za-z0-9_]*/' \
   -e 's/^/^(__|__libc_|__GI_)?/' -e 's/$/(@.*)?$/')
 
+# Of a shared library, those that it asks of others when it is loaded, without their versions.
 undefined_in() {
-  nm -u --format=posix "$1" | awk 'NF == 2 && $2 ~ /^[Uvw]$/ { print $1 }' | sort -u
+  case $1 in *.so | *.so.*) dynamic=-D ;; *) dynamic= ;; esac
+  nm $dynamic -u --format=posix "$1" | awk 'NF == 2 && $2 ~ /^[Uvw]$/ { print $1 }' |
+    sed 's/@.*//' | sort -u
 }
 forbidden_in() { undefined_in "$1" | grep -E "$patterns" || true; }
 
@@ -98,6 +101,8 @@ printf 'void* operator new(unsigned long);\nvoid* make() { return operator new(8
   >"$folder/clean.cpp"
 "$compiler" -c "$folder/clean.cpp" -o "$folder/clean.o"
 [ -z "$(forbidden_in "$folder/clean.o")" ] || { echo "self-test: new is caught"; exit 1; }
+"$compiler" -shared -fPIC "$folder/system.cpp" -o "$folder/libsystem.so.0"
+[ "$(forbidden_in "$folder/libsystem.so.0")" = system ] || { echo "self-test: system() passes"; exit 1; }
 echo "self-test: all $(wc -l <"$folder/expected") forbidden names are caught"
 
 # The library must be one that nm can read: it allocates memory, so operator new is undefined.

@@ -109,6 +109,19 @@ TEST(Detect, FindsEveryFormatOfAPolyglot) {
   EXPECT_THAT(detected(model.add("a", "x").build()), ElementsAre("zip", "safetensors"));
 }
 
+// Header lengths that look like PROTO, and like zlib, which other scanners stumbled over.
+TEST(Detect, TakesTheLengthOfAHeaderForNothingElse) {
+  const auto file = [](std::string json, std::size_t length) {
+    json.resize(length, ' ');
+    return test::safetensors_file(json);
+  };
+  for (const std::size_t length : {0x80U, 0x280U, 0x580U, 0x2078U, 0x9C78U, 0x280280U}) {
+    EXPECT_THAT(detected(file("{}", length)), ElementsAre("safetensors")) << length;
+  }
+  // This one imports: PROTO, GLOBAL, and two lines.
+  EXPECT_THAT(detected(file("{\n}\n", 0x630280)), ElementsAre("safetensors", "pickle"));
+}
+
 TEST(Detect, TakesTextForTextAndNotForAPickle) {
   for (const std::string_view text :
        {"class Model:\n    pass\n", "count,value\n1,2\n", "import os\nos.system('id')\n",

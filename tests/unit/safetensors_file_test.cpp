@@ -144,6 +144,9 @@ TEST(SafetensorsFile, AFileThatShrinksIsAnErrorOfReading) {
   const auto plan = SlicePlan::make(a.dtype, a.shape, *parse_index("::2"));
   EXPECT_EQ(file->read_slice(a, *plan, std::span(out).first(50000)).error().code,
             ErrorCode::kTruncated);
+  // What a slice does not ask for is not read, and need not be there.
+  const auto there = SlicePlan::make(a.dtype, a.shape, *parse_index("100:40000:50"));
+  EXPECT_TRUE(file->read_slice(a, *there, std::span(out).first(there->byte_count())).has_value());
   for (const bool past_cache : {false, true}) {
     const File::Request requests[] = {{&a, out}};
     EXPECT_EQ(file->read_all(requests, {.threads = 2, .past_cache = past_cache}).error().code,
@@ -194,6 +197,50 @@ TEST(ParseIndex, TakesWhatNumpyTakesAsText) {
   for (const std::string_view text :
        {"a", "[1", "1]", "1:2:3:4", "1.5", ",", "--1", "1 2", "....", "99999999999999999999"}) {
     EXPECT_FALSE(parse_index(text).has_value()) << text;
+  }
+}
+
+// Runs are copied in ways that depend on their length, distance and alignment, and on how much it
+// is together: around every edge, and into memory of any alignment.
+TEST(SlicePlan, CopiesRunsOfEveryLength) {
+  constexpr std::size_t kRows = 4200;
+  constexpr std::size_t kColumns = 5000;
+  const std::string data = pattern(kRows * kColumns);
+  constexpr std::size_t kWidths[] = {1,  2,  3,  4,  8,   15,  16,   17,
+                                     32, 63, 64, 65, 128, 200, 2000, 2048};
+  for (const std::size_t width : kWidths) {
+    for (const std::int64_t step : {1, -1, 3}) {
+      const Index index[] = {Slice{{}, {}, step}, Slice{7, 7 + static_cast<std::int64_t>(width)}};
+      const auto plan = SlicePlan::make(DType::kU8, Shape{kRows, kColumns}, index);
+      ASSERT_TRUE(plan.has_value());
+      std::string expected;
+      for (std::size_t i = 0; i < plan->shape()[0]; ++i) {
+        const std::size_t row = step < 0 ? kRows - 1 - i : i * static_cast<std::size_t>(step);
+        expected.append(data, row * kColumns + 7, width);
+      }
+      for (const std::size_t misaligned : {0U, 1U}) {
+        std::vector<std::byte> out(misaligned + expected.size() + 1, std::byte{0x55});
+        plan->copy(as_bytes(data), std::span(out).subspan(misaligned, expected.size()));
+        EXPECT_TRUE(as_text(out).substr(misaligned, expected.size()) == expected)
+            << width << " " << step;
+        EXPECT_EQ(out.back(), std::byte{0x55});
+      }
+    }
+  }
+}
+
+TEST(SlicePlan, CopiesRunsThatAreLong) {
+  constexpr std::size_t kColumns = 300'000;
+  const std::string data = pattern(3 * kColumns);
+  for (const std::size_t width : {65'535U, 65'536U, 65'537U, 299'999U}) {
+    const Index index[] = {Slice{}, Slice{0, static_cast<std::int64_t>(width)}};
+    const auto plan = SlicePlan::make(DType::kU8, Shape{3, kColumns}, index);
+    ASSERT_TRUE(plan.has_value());
+    std::string expected;
+    for (std::size_t row = 0; row < 3; ++row) expected.append(data, row * kColumns, width);
+    std::vector<std::byte> out(expected.size());
+    plan->copy(as_bytes(data), out);
+    EXPECT_TRUE(as_text(out) == expected) << width;
   }
 }
 

@@ -462,6 +462,21 @@ TEST(SafetensorsWriter, GivesTheFirstErrorForEver) {
   EXPECT_FALSE(std::filesystem::exists(dir / "out"));
 }
 
+// Some of the bytes may be missing then.
+TEST(SafetensorsWriter, IsGivenUpWhenACallThrows) {
+  const TempDir dir;
+  auto writer = Writer::create(dir / "out", {{"a", DType::kU8, {4}}}, {});
+  ASSERT_TRUE(writer.has_value());
+  ASSERT_TRUE(writer->begin("a").has_value());
+  const auto throws = [](std::uint64_t, std::span<std::byte>) -> Result<void> {
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW(std::ignore = writer->write_from(throws), std::bad_alloc);
+  EXPECT_FALSE(writer->write(as_bytes("1234")).has_value());
+  EXPECT_FALSE(writer->finish().has_value());
+  EXPECT_FALSE(std::filesystem::exists(dir / "out"));
+}
+
 TEST(SafetensorsWriter, IsFinishedOnce) {
   const TempDir dir;
   auto writer = Writer::create(dir / "out", {}, {});

@@ -1,16 +1,25 @@
 #include "tare/model.hpp"
 
+#include "format/folder.hpp"
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "format/torch_distributed.hpp"
 
 namespace tare {
 namespace {
 
-std::expected<Model, Failure> open_input(Input input) {
+std::expected<Model, Failure> open_input(const std::filesystem::path& path, Input input) {
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);
   if (!contents) return std::unexpected(contents.error());
-  return Model(std::move(input), contents->format, std::move(*contents));
+  const std::string_view format = contents->format;
+  std::vector<ModelFile> files;
+  files.push_back({"", std::move(input), false, path});
+  return Model(std::move(files), format, std::move(*contents));
+}
+
+std::unexpected<Failure> failure(ErrorCode code, const char* what) {
+  return std::unexpected(Failure(Error{code, 0, Error::kNoOffset, what}));
 }
 
 }  // namespace
@@ -24,14 +33,26 @@ std::uint64_t ModelContents::tensor_bytes() const {
 std::expected<Model, Failure> format::open_one(const std::filesystem::path& path) {
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  return open_input(std::move(*input));
+  return open_input(path, std::move(*input));
 }
 
 std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return format::open_folder(path);
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
   if (format::is_shard_index(input->bytes())) return format::open_shards(path, std::move(*input));
-  return open_input(std::move(*input));
+  if (format::is_distributed_metadata(input->bytes())) {
+    auto metadata = format::read_distributed_metadata(input->bytes());
+    if (metadata) return format::open_distributed(path, std::move(*input), std::move(*metadata));
+    if (metadata.error().code != ErrorCode::kWrongFormat) return std::unexpected(metadata.error());
+  }
+  return open_input(path, std::move(*input));
+}
+
+std::expected<Model, Failure> open_models(std::span<const std::filesystem::path> paths) {
+  if (paths.empty()) return failure(ErrorCode::kInvalidArgument, "no file is named");
+  return paths.size() == 1 ? open_model(paths.front()) : format::join_files(paths);
 }
 
 }  // namespace tare

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "object/object_forest.hpp"
 #include "tare/pickle_writer.hpp"
 
 namespace tare::format {
@@ -151,6 +152,13 @@ Result<std::unique_ptr<Document>> document_of_pieces(std::vector<Piece> pieces) 
   object::Surroundings surroundings;
   surroundings.externals = std::move(externals);
   return std::make_unique<Document>(std::move(run), std::move(surroundings));
+}
+
+Result<std::unique_ptr<Document>> only_document(ModelContents& contents) {
+  auto* const forest = dynamic_cast<object::ObjectForest*>(contents.objects.get());
+  auto roots = forest == nullptr ? std::vector<object::Root>() : forest->take_roots();
+  if (roots.size() == 1 && roots.front().document) return std::move(roots.front().document);
+  return fail(ErrorCode::kMalformed, "is stored as a file that holds no object");
 }
 
 }  // namespace tare::format

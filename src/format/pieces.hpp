@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "object/document.hpp"
+#include "tare/model.hpp"
 
 namespace tare::format {
 
@@ -23,5 +24,8 @@ struct Piece {
 // another one, each piece stands under its keys joined by dots, in one dict. No two pieces may have
 // the same joined keys. Errors: kLimit (more keys than a pickle may have here).
 Result<std::unique_ptr<object::Document>> document_of_pieces(std::vector<Piece> pieces);
+
+// The document of a file that holds one object. Takes it out of the contents. Errors: kMalformed.
+Result<std::unique_ptr<object::Document>> only_document(ModelContents& contents);
 
 }  // namespace tare::format

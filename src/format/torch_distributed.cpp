@@ -15,6 +15,9 @@ using object::Document;
 using object::Root;
 using object::TorchTensor;
 
+// Parts that do not overlap are no more than the files.
+constexpr std::uint64_t kMaxShare = 3;
+
 bool lies_in(ByteSpan inner, ByteSpan outer) {
   return inner.data() >= outer.data() && inner.data() + inner.size() <= outer.data() + outer.size();
 }
@@ -31,13 +34,14 @@ class PartReader {
   Model finish(const std::filesystem::path& path, Input metadata, ModelContents contents);
 
  private:
-  Result<ByteSpan> bytes_of(const StoredPart& part) const;
+  Result<ByteSpan> bytes_of(const StoredPart& part);
   // What stands in the part; bytes that it needs beyond those of the file are kept.
   Result<ModelContents> contents_of(const StoredPart& part);
   Result<PieceContent> read_object(const StoredPart& part);
   Result<TensorView> read_chunk(const StoredTensor& tensor, const StoredChunk& chunk);
 
   std::vector<ModelFile> files_;
+  std::uint64_t bytes_left_ = 0;  // that parts may have together
   ReadContext context_;
   std::set<std::string> imports_;
   std::vector<std::shared_ptr<const void>> owners_;
@@ -54,12 +58,17 @@ std::expected<void, Failure> PartReader::map_files(const DistributedMetadata& me
     files_.push_back({file.name, std::move(*input), false, path, file.ranges});
   }
   context_ = context_of(size);
+  bytes_left_ = checked_mul(size, kMaxShare).value_or(UINT64_MAX);
   return {};
 }
 
-Result<ByteSpan> PartReader::bytes_of(const StoredPart& part) const {
+Result<ByteSpan> PartReader::bytes_of(const StoredPart& part) {
   const ByteSpan file = files_[part.file].input.bytes();
   const FileRange range = part.range;
+  if (range.length > bytes_left_) {
+    return fail(ErrorCode::kLimit, "the parts share more bytes than tare is willing to read");
+  }
+  bytes_left_ -= range.length;
   if (range.offset <= file.size() && range.length <= file.size() - range.offset) {
     return file.subspan(range.offset, range.length);
   }
@@ -85,12 +94,9 @@ Result<ModelContents> PartReader::contents_of(const StoredPart& part) {
 Result<PieceContent> PartReader::read_object(const StoredPart& part) {
   auto contents = contents_of(part);
   if (!contents) return std::unexpected(contents.error());
-  auto* const forest = dynamic_cast<object::ObjectForest*>(contents->objects.get());
-  std::vector<Root> roots = forest == nullptr ? std::vector<Root>() : forest->take_roots();
-  if (roots.size() != 1 || !roots.front().document) {
-    return fail(ErrorCode::kMalformed, "is stored as a file that holds no object");
-  }
-  return PieceContent(std::move(roots.front().document));
+  auto document = only_document(*contents);
+  if (!document) return std::unexpected(document.error());
+  return PieceContent(std::move(*document));
 }
 
 // The tensor that is all of the part. What it was read with stays only if it keeps bytes for it.

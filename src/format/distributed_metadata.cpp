@@ -32,6 +32,19 @@ std::unexpected<Error> malformed_tensor() {
   return fail(ErrorCode::kMalformed, "is a tensor with unexpected metadata");
 }
 
+// PyTorch counts pairs of such elements. False if there is nothing to count.
+bool split_pairs(StoredTensor& tensor) {
+  if (tensor.shape.empty()) return false;
+  const auto split = [](Shape& sizes) {
+    const auto doubled = checked_mul(sizes.back(), 2);
+    sizes.back() = doubled.value_or(0);
+    return doubled.has_value();
+  };
+  return split(tensor.shape) && std::ranges::all_of(tensor.chunks, [&](StoredChunk& chunk) {
+           return split(chunk.start) && split(chunk.shape);
+         });
+}
+
 // Looks at objects as long as that costs no more than a pickle without sharing would: one huge dict
 // may stand in a million places.
 class Looker {
@@ -326,6 +339,7 @@ Result<StoredTensor> MetadataReader::read_tensor(std::string_view name, Value va
     if (!chunk) return std::unexpected(chunk.error());
     tensor.chunks.push_back(std::move(*chunk));
   }
+  if (tensor.dtype == DType::kF4 && !split_pairs(tensor)) return malformed_tensor();
   return tensor;
 }
 
@@ -340,6 +354,7 @@ Result<DType> MetadataReader::read_dtype(Value properties) {
     const auto state = graph_.tuple_items(child.value);
     if (state.empty() || graph_.kind(state[0]) != pickle::Kind::kGlobal) return malformed_tensor();
     if (const auto dtype = object::dtype_value(graph_, state[0])) return *dtype;
+    if (object::is_global(graph_, state[0], "torch", "float4_e2m1fn_x2")) return DType::kF4;
     return fail(ErrorCode::kUnsupported, "is of a type that this version does not read");
   }
   return malformed_tensor();

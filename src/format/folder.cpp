@@ -76,6 +76,19 @@ Opened open_only_model(const std::filesystem::path& folder, const std::vector<st
                  "are several models; name one, or all of them by a pattern like *.bin");
 }
 
+// A distributed checkpoint without metadata for all of it: each rank may have written its own.
+Opened open_rank(const std::filesystem::path& folder, const std::vector<std::string>& names) {
+  std::vector<std::string> ranks;
+  std::ranges::copy_if(names, std::back_inserter(ranks), [](const std::string& name) {
+    return name.starts_with("__") && name.ends_with(kMetadataName);
+  });
+  if (ranks.size() == 1) return named(open_checkpoint(folder / ranks.front()), ranks.front());
+  if (ranks.size() > 1) return several(ranks, "are the metadata of one rank each; name one");
+  return std::unexpected(failure(ErrorCode::kNotFound,
+                                 "is missing, without which a distributed checkpoint is no model",
+                                 kMetadataName));
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> names_in(const std::filesystem::path& folder) {
@@ -98,6 +111,9 @@ Opened open_folder(const std::filesystem::path& folder) {
     return named(open_checkpoint(folder / kMetadataName), kMetadataName);
   }
   const auto files = files_in(folder, *names);
+  if (std::ranges::any_of(files, [](const auto& name) { return name.ends_with(".distcp"); })) {
+    return open_rank(folder, files);
+  }
   std::vector<std::string> indexes;
   std::ranges::copy_if(files, std::back_inserter(indexes),
                        [](const std::string& name) { return name.ends_with(".index.json"); });

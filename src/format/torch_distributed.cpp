@@ -22,6 +22,13 @@ bool lies_in(ByteSpan inner, ByteSpan outer) {
   return inner.data() >= outer.data() && inner.data() + inner.size() <= outer.data() + outer.size();
 }
 
+// Of a writer for which places in the file mean nothing, which PyTorch itself does not read back.
+Failure safetensors_file(const std::string& name) {
+  return {Error{ErrorCode::kUnsupported, 0, Error::kNoOffset,
+                "is a safetensors file: name it, or all of them by a pattern like *.distcp"},
+          name};
+}
+
 // Reads the files inside of the files of a checkpoint.
 class PartReader {
  public:
@@ -54,6 +61,8 @@ std::expected<void, Failure> PartReader::map_files(const DistributedMetadata& me
     const auto path = folder / file.name;
     auto input = Input::map(path);
     if (!input) return std::unexpected(Failure(input.error(), file.name));
+    if (kSafetensors.recognises(input->bytes()))
+      return std::unexpected(safetensors_file(file.name));
     size = checked_add(size, input->size()).value_or(UINT64_MAX);
     files_.push_back({file.name, std::move(*input), false, path, file.ranges});
   }
@@ -65,17 +74,17 @@ std::expected<void, Failure> PartReader::map_files(const DistributedMetadata& me
 Result<ByteSpan> PartReader::bytes_of(const StoredPart& part) {
   const ByteSpan file = files_[part.file].input.bytes();
   const FileRange range = part.range;
+  if (range.offset > file.size() || range.length > file.size() - range.offset) {
+    Error error{ErrorCode::kTruncated, 0, range.offset, "a file of the checkpoint is cut off"};
+    error.expected = checked_add(range.offset, range.length).value_or(UINT64_MAX);
+    error.actual = file.size();
+    return std::unexpected(error);
+  }
   if (range.length > bytes_left_) {
     return fail(ErrorCode::kLimit, "the parts share more bytes than tare is willing to read");
   }
   bytes_left_ -= range.length;
-  if (range.offset <= file.size() && range.length <= file.size() - range.offset) {
-    return file.subspan(range.offset, range.length);
-  }
-  Error error{ErrorCode::kTruncated, 0, range.offset, "a file of the checkpoint is cut off"};
-  error.expected = checked_add(range.offset, range.length).value_or(UINT64_MAX);
-  error.actual = file.size();
-  return std::unexpected(error);
+  return file.subspan(range.offset, range.length);
 }
 
 Result<ModelContents> PartReader::contents_of(const StoredPart& part) {

@@ -68,7 +68,7 @@ struct ScanReport {
 Result<ScanReport> scan(ByteSpan bytes);
 // Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
 // understood. The index of a sharded model holds names and nothing else: it is safe.
-Result<ScanReport> scan(const ModelFile& file);
+Result<ScanReport> scan_file(const ModelFile& file);
 
 struct FileReport {
   std::filesystem::path path;

@@ -149,7 +149,7 @@ int refuse_unopened(const ConvertArguments& arguments) {
 int scan_files(const ConvertArguments& arguments, const Model& model) {
   for (const ModelFile& file : model.files()) {
     const std::string path = report::file_path(arguments.input, file);
-    const auto report = scan(file);
+    const auto report = scan_file(file);
     if (!report) {
       print_error(path, report.error());
       return kError;

@@ -220,7 +220,7 @@ Result<ScanReport> scan(ByteSpan bytes) {
   return report;
 }
 
-Result<ScanReport> scan(const ModelFile& file) {
+Result<ScanReport> scan_file(const ModelFile& file) {
   const ByteSpan bytes = file.input.bytes();
   if (file.is_index && format::is_shard_index(bytes)) {
     ScanReport report;

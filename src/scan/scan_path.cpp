@@ -22,14 +22,14 @@ Parts parts_of(const std::filesystem::path& folder) {
   return parts;
 }
 
-Result<ScanReport> scan_file(const std::filesystem::path& path, std::vector<FileRange> parts) {
+Result<ScanReport> scan_one(const std::filesystem::path& path, std::vector<FileRange> parts) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
     return fail(ErrorCode::kNotAFile, "is a directory, which is not scanned");
   }
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  return scan(ModelFile{"", std::move(*input), false, path, std::move(parts)});
+  return scan_file(ModelFile{"", std::move(*input), false, path, std::move(parts)});
 }
 
 std::vector<FileReport> scan_checkpoint(const std::filesystem::path& folder,
@@ -41,7 +41,7 @@ std::vector<FileReport> scan_checkpoint(const std::filesystem::path& folder,
   std::ranges::sort(names);
   std::vector<FileReport> reports;
   for (const std::string& name : names) {
-    reports.push_back({folder / name, scan_file(folder / name, std::move(parts[name]))});
+    reports.push_back({folder / name, scan_one(folder / name, std::move(parts[name]))});
   }
   return reports;
 }
@@ -60,7 +60,7 @@ std::vector<FileReport> scan_path(const std::filesystem::path& path) {
                                    : std::unexpected(names.error())});
     return reports;
   }
-  reports.push_back({path, scan_file(path, {})});
+  reports.push_back({path, scan_one(path, {})});
   return reports;
 }
 

@@ -70,7 +70,7 @@ Opened open_only_model(const std::filesystem::path& folder, const std::vector<st
     if (!first) first = std::move(model);
     if (candidates.size() > kMaxListed) break;
   }
-  if (!first) return std::unexpected(failure(ErrorCode::kNotFound, "a folder without a model"));
+  if (!first) return std::unexpected(failure(ErrorCode::kNotAFile, "is a folder without a model"));
   if (candidates.size() == 1) return named(std::move(*first), candidates.front());
   return several(candidates,
                  "are several models; name one, or all of them by a pattern like *.bin");

@@ -239,6 +239,13 @@ inline Kind Graph::kind(Value value) const {
   return value == kEmptyTuple ? Kind::kTuple : Kind::kBool;
 }
 
+inline std::int64_t Graph::integer(Value value) const {
+  if ((value.bits() & kTagMask) == kTagInt) return static_cast<std::int32_t>(value.bits()) >> 2;
+  const Node& number = node(value);
+  if ((number.flags() & kFar) != 0) return static_cast<std::int64_t>(wide(number.edge()));
+  return static_cast<std::int64_t>(number.payload() << 8) >> 8;
+}
+
 inline Update Graph::update_at(std::uint32_t position) const {
   const std::uint32_t count_and_kind = edges_[position + 2].bits();
   return {static_cast<UpdateKind>(count_and_kind & 3),

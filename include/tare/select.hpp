@@ -8,6 +8,7 @@
 
 #include <expected>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct Selection {
   std::vector<Problem> problems;  // tensors of the selection that cannot be read
   std::vector<Dropped> dropped;
   std::map<std::string, std::string> scalars;
+  std::span<const ModelFile> files{};  // of the model
 };
 
 struct SelectFailure : Failure {

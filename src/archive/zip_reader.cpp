@@ -38,6 +38,38 @@ std::optional<std::uint32_t> signature_at(ByteSpan bytes, std::uint64_t offset) 
   return Cursor(bytes, offset).read<std::uint32_t>();
 }
 
+// Whether a whole signature of an end record stands in these bytes, four at least. Without
+// branches, so that it becomes a loop over vectors.
+bool has_end_signature(ByteSpan bytes) {
+  const auto differs = [bytes](std::size_t i, unsigned char byte) {
+    return bytes[i] ^ std::byte{byte};
+  };
+  const std::size_t count = bytes.size() - 3;
+  std::byte found{};
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::byte any =
+        differs(i, 0x50) | differs(i + 1, 0x4b) | differs(i + 2, 0x05) | differs(i + 3, 0x06);
+    found |= any == std::byte{0} ? std::byte{1} : std::byte{0};
+  }
+  return found != std::byte{0};
+}
+
+// Where the last signature of an end record that begins in front of `end` does, if not below
+// `lowest`. There are three more bytes from `end` on.
+std::optional<std::uint64_t> last_end_signature(ByteSpan bytes, std::uint64_t lowest,
+                                                std::uint64_t end) {
+  constexpr std::uint64_t kBlock = 256;
+  while (end > lowest) {
+    const std::uint64_t begin = end - std::min(end - lowest, kBlock);
+    if (has_end_signature(bytes.subspan(begin, end - begin + 3))) {
+      while (signature_at(bytes, --end) != kEndSignature) continue;
+      return end;
+    }
+    end = begin;
+  }
+  return std::nullopt;
+}
+
 // The body of the first extra field with this id.
 std::optional<ByteSpan> find_extra(ByteSpan extra, std::uint16_t wanted) {
   Cursor fields(extra);
@@ -201,14 +233,14 @@ Result<Reader::Directory> Reader::find_directory() {
                                    : 0;
   std::optional<Directory> found;
   if (bytes_.size() >= kEndRecordBytes) {
-    for (std::uint64_t at = bytes_.size() - kEndRecordBytes + 1; at-- > lowest;) {
-      if (bytes_[at] != std::byte{0x50}) continue;
-      const auto directory = directory_at(at);
+    auto at = last_end_signature(bytes_, lowest, bytes_.size() - kEndRecordBytes + 1);
+    for (; at; at = last_end_signature(bytes_, lowest, *at)) {
+      const auto directory = directory_at(*at);
       if (!directory) continue;
       if (!found) {
         found = directory;
       } else {
-        note(AnomalyKind::kSecondDirectory, at);
+        note(AnomalyKind::kSecondDirectory, *at);
       }
     }
   }

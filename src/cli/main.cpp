@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <csignal>
+#include <span>
 
 #include "cli/cli.hpp"
 #include "tare/version.hpp"
@@ -16,6 +18,26 @@ Examples:
   tare convert model.pt -o model.safetensors
   tare demo)";
 
+struct Verb {
+  std::string_view name;
+  void (*add)(CLI::App& app, int& exit_code);
+};
+constexpr Verb kVerbs[] = {
+    {"scan", tare::cli::add_scan},           {"inspect", tare::cli::add_inspect},
+    {"check", tare::cli::add_check},         {"verify", tare::cli::add_verify},
+    {"hash", tare::cli::add_hash},           {"convert", tare::cli::add_convert},
+    {"decompile", tare::cli::add_decompile}, {"trace", tare::cli::add_trace},
+    {"disasm", tare::cli::add_disasm},       {"craft", tare::cli::add_craft},
+};
+
+// The verb that is asked for, or all of them for --help and the like: setting up all takes longer
+// than reading a small file.
+std::span<const Verb> verbs_for(std::string_view name) {
+  const auto* const found = std::ranges::find(kVerbs, name, &Verb::name);
+  if (found == std::end(kVerbs)) return kVerbs;
+  return {found, 1};
+}
+
 int run(int argc, char** argv) {
   // Before anything is read: the demo is another program, which runs real loaders in a sandbox.
   if (argc >= 2 && std::string_view(argv[1]) == "demo") return tare::cli::run_demo(argc, argv);
@@ -25,16 +47,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(kFooter);
   int exit_code = tare::cli::kOk;
-  tare::cli::add_scan(app, exit_code);
-  tare::cli::add_inspect(app, exit_code);
-  tare::cli::add_check(app, exit_code);
-  tare::cli::add_verify(app, exit_code);
-  tare::cli::add_hash(app, exit_code);
-  tare::cli::add_convert(app, exit_code);
-  tare::cli::add_decompile(app, exit_code);
-  tare::cli::add_trace(app, exit_code);
-  tare::cli::add_disasm(app, exit_code);
-  tare::cli::add_craft(app, exit_code);
+  for (const Verb& verb : verbs_for(argc >= 2 ? argv[1] : "")) verb.add(app, exit_code);
   app.add_subcommand("demo", "the exercise: unsafe and safe model files (tare demo --help)");
   try {
     app.parse(argc, argv);

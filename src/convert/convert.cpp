@@ -12,8 +12,9 @@ namespace {
 // verified, the index last: without it, shards are no model.
 class Conversion {
  public:
-  Conversion(ConvertPlan plan, const std::filesystem::path& output, const ConvertOptions& options)
-      : plan_(std::move(plan)), output_(output), options_(options) {}
+  Conversion(ConvertPlan plan, std::span<const ModelFile> sources,
+             const std::filesystem::path& output, const ConvertOptions& options)
+      : plan_(std::move(plan)), sources_(sources), output_(output), options_(options) {}
 
   std::expected<ConvertSummary, Failure> run();
 
@@ -31,6 +32,7 @@ class Conversion {
   Outcome commit();
 
   ConvertPlan plan_;
+  std::span<const ModelFile> sources_;
   std::filesystem::path output_;
   const ConvertOptions& options_;
   std::vector<Shard> shards_;
@@ -75,10 +77,11 @@ Conversion::Outcome Conversion::write(const Shard& shard) {
   const auto progress = [&](std::uint64_t bytes) {
     if (options_.progress) options_.progress(done_ + bytes);
   };
-  auto written = write_target(*file, shard.path, tensors_of(shard), metadata, options_, progress);
+  auto written =
+      write_target(*file, shard.path, tensors_of(shard), metadata, options_, sources_, progress);
   if (!written) return std::unexpected(written.error());
   if (options_.verify) {
-    auto verified = verify_target(file->temporary(), tensors_of(shard), options_);
+    auto verified = verify_target(file->temporary(), tensors_of(shard), options_, sources_);
     if (!verified) return verified;
   }
   for (const PlannedTensor& tensor : tensors_of(shard)) done_ += byte_count(tensor);
@@ -132,7 +135,7 @@ std::expected<ConvertSummary, Failure> convert(const Selection& selection,
                                                const ConvertOptions& options) {
   auto plan = plan_conversion(selection, options);
   if (!plan) return std::unexpected(plan.error());
-  return Conversion(std::move(*plan), output, options).run();
+  return Conversion(std::move(*plan), selection.files, output, options).run();
 }
 
 std::expected<void, Failure> verify_converted(const Selection& selection,
@@ -140,7 +143,7 @@ std::expected<void, Failure> verify_converted(const Selection& selection,
                                               const ConvertOptions& options) {
   const auto plan = plan_conversion(selection, options);
   if (!plan) return std::unexpected(plan.error());
-  return verify_target(file, plan->tensors, options);
+  return verify_target(file, plan->tensors, options, selection.files);
 }
 
 }  // namespace tare

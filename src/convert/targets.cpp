@@ -5,10 +5,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "convert/source_files.hpp"
 #include "format/format.hpp"
 #include "format/npy_writer.hpp"
 #include "format/torch_writer.hpp"
-#include "io/sha256.hpp"
+#include "io/background_sha256.hpp"
 #include "tensor/packed_reader.hpp"
 
 namespace tare {
@@ -17,22 +18,37 @@ namespace {
 // The bytes of an output on their way to the file.
 class Output {
  public:
-  Output(AtomicFile& file, const ConvertOptions& options) : file_(file) {
-    if (options.file_sha256) sha256_.emplace();
+  Output(AtomicFile& file, const ConvertOptions& options, std::span<const ModelFile> sources)
+      : file_(file), sources_(sources) {
+    if (!options.file_sha256) return;
+    sha256_.emplace([this](ByteSpan bytes) { sources_.drop(bytes); });
   }
 
   Result<void> write(ByteSpan bytes) {
-    if (sha256_) sha256_->update(bytes);
+    if (sha256_) sha256_->add(bytes);
     return file_.write(bytes);
   }
+  // Bytes that stay as they are: by the kernel, if they are part of a file.
+  Result<void> write_stable(ByteSpan bytes);
   WrittenFile finish(const std::filesystem::path& path) {
     return {path, file_.size(), sha256_ ? sha256_->hex_digest() : ""};
   }
 
  private:
   AtomicFile& file_;
-  std::optional<Sha256> sha256_;
+  SourceFiles sources_;
+  std::optional<BackgroundSha256> sha256_;
 };
+
+Result<void> Output::write_stable(ByteSpan bytes) {
+  if (sha256_) sha256_->add_stable(bytes);
+  if (const auto range = sources_.find(bytes)) {
+    const auto copied = file_.copy_range(range->fd, range->offset, bytes.size());
+    if (!copied) return std::unexpected(copied.error());
+    bytes = bytes.subspan(*copied);
+  }
+  return file_.write(bytes);
+}
 
 // Counts what goes through it, and remembers the tensor that failed.
 class Streams {
@@ -63,6 +79,11 @@ class Streams {
   std::string failed_;
 };
 
+// Its bytes stand in memory as they are to be written.
+bool is_in_place(const PlannedTensor& tensor) {
+  return tensor.special == nullptr && tensor.view.is_contiguous();
+}
+
 std::vector<safetensors::TensorPlan> plans_of(std::span<const PlannedTensor> tensors) {
   std::vector<safetensors::TensorPlan> plans;
   plans.reserve(tensors.size());
@@ -74,14 +95,21 @@ std::vector<safetensors::TensorPlan> plans_of(std::span<const PlannedTensor> ten
 
 Result<void> write_safetensors(AtomicFile& file, Output& output,
                                std::span<const PlannedTensor> tensors,
-                               const safetensors::Metadata& metadata, Streams& streams) {
+                               const safetensors::Metadata& metadata, bool verify,
+                               Streams& streams) {
   const auto plan = safetensors::plan_file(plans_of(tensors), metadata);
   if (!plan) return std::unexpected(plan.error());
-  if (auto reserved = file.reserve(plan->file_bytes); !reserved) return reserved;
+  // Past the cache what is neither there yet nor read again.
+  const bool cached = verify || std::ranges::all_of(tensors, is_in_place);
+  const auto cache = cached ? AtomicFile::Cache::kThrough : AtomicFile::Cache::kPast;
+  if (auto reserved = file.reserve(plan->file_bytes, cache); !reserved) return reserved;
   if (auto written = output.write(plan->header); !written) return written;
   for (const safetensors::PlacedTensor& placed : plan->order) {
-    const auto streamed =
-        streams.run(tensors[placed.index], [&](ByteSpan bytes) { return output.write(bytes); });
+    const PlannedTensor& tensor = tensors[placed.index];
+    const bool in_place = is_in_place(tensor);
+    const auto streamed = streams.run(tensor, [&](ByteSpan bytes) {
+      return in_place ? output.write_stable(bytes) : output.write(bytes);
+    });
     if (!streamed) return streamed;
   }
   return {};
@@ -122,18 +150,38 @@ Result<ModelContents> read_written(ByteSpan bytes, ConvertTarget target) {
   return format.read_tensors(bytes, context);
 }
 
-// Whether the tensor is what `written` reads.
-Result<bool> is_equal(const PlannedTensor& tensor, const TensorView& written) {
+// What is compared at a time; the memory of both sides is given back then.
+constexpr std::size_t kComparedBytes = std::size_t{4} << 20;
+
+// Compares tensors with what was written.
+class Verifier {
+ public:
+  Verifier(const Input& output, std::span<const ModelFile> sources)
+      : output_(output), sources_(sources) {}
+
+  // Whether the tensor is what `written` reads.
+  Result<bool> is_equal(const PlannedTensor& tensor, const TensorView& written) const;
+
+ private:
+  const Input& output_;
+  SourceFiles sources_;
+};
+
+Result<bool> Verifier::is_equal(const PlannedTensor& tensor, const TensorView& written) const {
   auto reader = PackedReader::make(written);
   if (!reader) return std::unexpected(reader.error());
   bool equal = true;
+  const bool in_place = written.is_contiguous();
   const auto streamed = stream(tensor, [&](ByteSpan bytes) -> Result<void> {
     while (equal && !bytes.empty()) {
-      const ByteSpan there = reader->peek();
-      const std::size_t size = std::min(bytes.size(), there.size());
-      equal = size > 0 && std::memcmp(bytes.data(), there.data(), size) == 0;
-      reader->skip(size);
-      bytes = bytes.subspan(size);
+      ByteSpan there = reader->peek();
+      there = there.first(std::min({bytes.size(), there.size(), kComparedBytes}));
+      const ByteSpan here = bytes.first(there.size());
+      equal = !there.empty() && std::memcmp(here.data(), there.data(), there.size()) == 0;
+      sources_.drop(here);
+      if (in_place) output_.drop(there);
+      reader->skip(there.size());
+      bytes = bytes.subspan(there.size());
     }
     return {};
   });
@@ -143,17 +191,16 @@ Result<bool> is_equal(const PlannedTensor& tensor, const TensorView& written) {
 
 }  // namespace
 
-std::expected<WrittenFile, Failure> write_target(AtomicFile& file,
-                                                 const std::filesystem::path& path,
-                                                 std::span<const PlannedTensor> tensors,
-                                                 const safetensors::Metadata& metadata,
-                                                 const ConvertOptions& options,
-                                                 const WriteProgress& progress) {
-  Output output(file, options);
+std::expected<WrittenFile, Failure> write_target(
+    AtomicFile& file, const std::filesystem::path& path, std::span<const PlannedTensor> tensors,
+    const safetensors::Metadata& metadata, const ConvertOptions& options,
+    std::span<const ModelFile> sources, const WriteProgress& progress) {
+  Output output(file, options, sources);
   Streams streams(progress);
-  const auto written = options.target == ConvertTarget::kSafetensors
-                           ? write_safetensors(file, output, tensors, metadata, streams)
-                           : write_archive(output, path, tensors, options.target, streams);
+  const auto written =
+      options.target == ConvertTarget::kSafetensors
+          ? write_safetensors(file, output, tensors, metadata, options.verify, streams)
+          : write_archive(output, path, tensors, options.target, streams);
   if (!written) {
     return std::unexpected(
         Failure(written.error(), streams.failed().empty() ? path.string() : streams.failed()));
@@ -166,7 +213,8 @@ std::expected<WrittenFile, Failure> write_target(AtomicFile& file,
 
 std::expected<void, Failure> verify_target(const std::filesystem::path& place,
                                            std::span<const PlannedTensor> tensors,
-                                           const ConvertOptions& options) {
+                                           const ConvertOptions& options,
+                                           std::span<const ModelFile> sources) {
   const auto input = Input::map(place);
   if (!input) return std::unexpected(Failure(input.error(), place.string()));
   const auto contents = read_written(input->bytes(), options.target);
@@ -175,6 +223,7 @@ std::expected<void, Failure> verify_target(const std::filesystem::path& place,
     const Problem& first = contents->problems.front();
     return std::unexpected(Failure(first.error, first.subject));
   }
+  const Verifier verifier(*input, sources);
   std::unordered_map<std::string_view, const TensorView*> written;
   for (const NamedTensor& tensor : contents->tensors) written.emplace(tensor.name, &tensor.view);
   for (const PlannedTensor& tensor : tensors) {
@@ -183,7 +232,7 @@ std::expected<void, Failure> verify_target(const std::filesystem::path& place,
     if (found->second->dtype != tensor.dtype || found->second->shape != tensor.shape) {
       return mismatch("has another dtype or shape in the output", tensor.name);
     }
-    const auto equal = is_equal(tensor, *found->second);
+    const auto equal = verifier.is_equal(tensor, *found->second);
     if (!equal) return std::unexpected(Failure(equal.error(), tensor.name));
     if (!*equal) return mismatch("has other bytes in the output", tensor.name);
     written.erase(found);

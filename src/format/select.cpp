@@ -151,6 +151,7 @@ std::expected<Selection, SelectFailure> Selector::select() {
     if (!done) return std::unexpected(done.error());
     if (options_.keep_scalars) keep_scalars(*forest);
   }
+  out_.files = model_.files();
   strip();
   if (auto checked = check_names(); !checked) return std::unexpected(checked.error());
   return std::move(out_);

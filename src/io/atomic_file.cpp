@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -89,9 +90,11 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-Result<void> AtomicFile::reserve(std::uint64_t bytes) {
+Result<void> AtomicFile::reserve(std::uint64_t bytes, Cache cache) {
   reserved_ = bytes;
   if (bytes < kLargeBytes) return {};
+  early_ = cache == Cache::kThrough;
+  if (early_) return {};
   int done = 0;
   do {
     done = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes));
@@ -115,7 +118,15 @@ Result<void> AtomicFile::write(ByteSpan bytes) {
 }
 
 Result<void> AtomicFile::write_through(ByteSpan bytes) {
-  return write_all(fd_.get(), bytes, "cannot write the output");
+  while (!bytes.empty()) {
+    const ByteSpan piece = bytes.first(std::min<std::size_t>(bytes.size(), piece_bytes()));
+    if (auto written = write_all(fd_.get(), piece, "cannot write the output"); !written) {
+      return written;
+    }
+    start_write_back(piece.size());
+    bytes = bytes.subspan(piece.size());
+  }
+  return {};
 }
 
 Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::uint64_t length) {
@@ -124,17 +135,27 @@ Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::
   auto from = static_cast<off_t>(offset);
   std::uint64_t copied = 0;
   while (copied < length) {
-    const ssize_t count = ::copy_file_range(fd, &from, fd_.get(), nullptr,
-                                            static_cast<std::size_t>(length - copied), 0);
+    const auto piece = static_cast<std::size_t>(std::min(length - copied, piece_bytes()));
+    const ssize_t count = ::copy_file_range(fd, &from, fd_.get(), nullptr, piece, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && !is_not_possible(errno)) {
       return std::unexpected(system_error(errno, "cannot write the output"));
     }
     if (count <= 0) break;
     copied += static_cast<std::uint64_t>(count);
+    start_write_back(static_cast<std::uint64_t>(count));
   }
   size_ += copied;
   return copied;
+}
+
+void AtomicFile::start_write_back(std::uint64_t bytes) {
+  if (!early_) return;
+  in_cache_ += bytes;
+  if (in_cache_ - written_back_ < kWriteBackBytes) return;
+  ::sync_file_range(fd_.get(), static_cast<off_t>(written_back_),
+                    static_cast<off_t>(in_cache_ - written_back_), SYNC_FILE_RANGE_WRITE);
+  written_back_ = in_cache_;
 }
 
 Result<void> AtomicFile::flush() {

@@ -23,6 +23,9 @@ class RegularFile {
   int fd() const { return fd_.get(); }
   // When it was opened, in bytes.
   std::uint64_t size() const { return size_; }
+  // Together they tell it from any other file of the system.
+  std::uint64_t device() const { return device_; }
+  std::uint64_t inode() const { return inode_; }
   // Fills `out` from `offset` on. Errors: kTruncated if the file ends before, kIo.
   Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) const {
     return read_at(offset, out, out.size());
@@ -35,6 +38,8 @@ class RegularFile {
 
   UniqueFd fd_;
   std::uint64_t size_ = 0;
+  std::uint64_t device_ = 0;
+  std::uint64_t inode_ = 0;
 };
 
 }  // namespace tare

@@ -6,8 +6,6 @@
 
 #include "tare/bytes.hpp"
 
-struct evp_md_ctx_st;
-
 namespace tare {
 
 class Sha256 {
@@ -18,10 +16,11 @@ class Sha256 {
   std::string hex_digest();
 
  private:
+  struct State;
   struct Free {
-    void operator()(evp_md_ctx_st* context) const;
+    void operator()(State* state) const;
   };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  std::unique_ptr<State, Free> state_;
 };
 
 }  // namespace tare

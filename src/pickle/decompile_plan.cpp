@@ -113,11 +113,21 @@ void DecompilePlan::must_be_variable(Value value) {
   }
 }
 
-void DecompilePlan::use(Value value, std::uint32_t position, std::uint32_t user) {
+void DecompilePlan::use(Value value, std::uint32_t position) {
+  if (const auto index = graph_.node_index(value)) use_node(*index, position, kNobody);
+}
+
+void DecompilePlan::use_all(std::span<const Value> values, std::uint32_t position,
+                            std::uint32_t user) {
   constexpr std::size_t kWeight = 8;  // of a number or a name
-  if (user != kNobody) add_weight(nodes_[user], kWeight);
-  const auto index = graph_.node_index(value);
-  if (!index) return;
+  add_weight(nodes_[user], kWeight * std::min<std::size_t>(values.size(), kMaxWeight));
+  for (const Value value : values) {
+    if (const auto index = graph_.node_index(value)) use_node(*index, position, user);
+  }
+}
+
+void DecompilePlan::use_node(std::uint32_t index, std::uint32_t position, std::uint32_t user) {
+  const Value value = Graph::node_at(index);
   const Kind kind = graph_.kind(value);
   if (kind == Kind::kInt || kind == Kind::kFloat) return;
   if (is_text_like(kind) && kind != Kind::kByteArray) {
@@ -128,11 +138,11 @@ void DecompilePlan::use(Value value, std::uint32_t position, std::uint32_t user)
       return;
     }
   }
-  Node& node = nodes_[*index];
+  Node& node = nodes_[index];
   if (node.uses < kManyUses) ++node.uses;
   node.used_at = position;
   node.user = user;
-  see(*index);
+  see(index);
 }
 
 void DecompilePlan::use_event(const Event& event) {
@@ -174,12 +184,12 @@ void DecompilePlan::use_event(const Event& event) {
 void DecompilePlan::use_items(Value value, std::uint32_t user) {
   const Kind kind = graph_.kind(value);
   if (kind == Kind::kTuple) {
-    for (const Value item : graph_.tuple_items(value)) use(item, graph_.position(value), user);
+    use_all(graph_.tuple_items(value), graph_.position(value), user);
   } else if (is_container(kind)) {
     for (const Update update : graph_.updates(value)) {
       // list[i] = x is an event.
       if (kind == Kind::kList && update.kind != UpdateKind::kAppend) continue;
-      for (const Value item : update.items) use(item, update.position, user);
+      use_all(update.items, update.position, user);
     }
   }
 }

@@ -60,7 +60,10 @@ class DecompilePlan {
 
   void find_code_keys();
   bool has_code_key(Value value) const;
-  void use(Value value, std::uint32_t position, std::uint32_t user = kNobody);
+  void use(Value value, std::uint32_t position);
+  // What the node `user` holds.
+  void use_all(std::span<const Value> values, std::uint32_t position, std::uint32_t user);
+  void use_node(std::uint32_t index, std::uint32_t position, std::uint32_t user);
   void see(std::uint32_t index);
   void must_be_variable(Value value);
   void use_event(const Event& event);

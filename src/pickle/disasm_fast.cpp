@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "io/cursor.hpp"
+#include "pickle/decimal.hpp"
 #include "pickle/python_repr.hpp"
 
 namespace tare::pickle {
@@ -40,9 +41,8 @@ Way way_of(const OpcodeInfo& info) {
     case Argument::kNone:
       return info.pops < 0 ? Way::kCloseMark : Way::kPlain;
     case Argument::kUint1:
-      return Way::kUint1;
     case Argument::kUint2:
-      return Way::kUint2;
+      return Way::kSmallInteger;
     case Argument::kInt4:
       return Way::kInt4;
     case Argument::kFloat8:
@@ -61,60 +61,21 @@ constexpr std::uint64_t kMaxFixed = 9;
 // Text is read in words, which may reach past its end.
 constexpr std::uint64_t kWord = 8;
 
-// 0 to 999 as three digits, with zeros or blanks in front, and as they are.
+// The last three digits of an offset.
 struct Digits {
   std::array<std::array<char, 4>, 1000> zeros;   // "007:"
   std::array<std::array<char, 4>, 1000> blanks;  // "  7:"
-  std::array<std::array<char, 4>, 1000> plain;   // "7", and at last the length
-  std::array<std::array<char, 8>, 256> lines;    // "7\n", and at last the length
 };
 
 constexpr Digits kDigits = [] {
   Digits digits{};
   for (unsigned n = 0; n < 1000; ++n) {
-    const char text[3] = {static_cast<char>('0' + n / 100), static_cast<char>('0' + n / 10 % 10),
-                          static_cast<char>('0' + n % 10)};
-    const unsigned skip = n < 10 ? 2 : n < 100 ? 1 : 0;
+    const std::array<char, 3>& text = kDecimals.rests[1000 + n].text;
     digits.zeros[n] = {text[0], text[1], text[2], ':'};
-    digits.blanks[n] = {skip > 0 ? ' ' : text[0], skip > 1 ? ' ' : text[1], text[2], ':'};
-    for (unsigned i = skip; i < 3; ++i) digits.plain[n][i - skip] = text[i];
-    digits.plain[n][3] = static_cast<char>(3 - skip);
-    if (n >= digits.lines.size()) continue;
-    for (unsigned i = skip; i < 3; ++i) digits.lines[n][i - skip] = text[i];
-    digits.lines[n][3 - skip] = '\n';
-    digits.lines[n][7] = static_cast<char>(4 - skip);
+    digits.blanks[n] = {n < 100 ? ' ' : text[0], n < 10 ? ' ' : text[1], text[2], ':'};
   }
   return digits;
 }();
-
-// What follows copies more bytes than it means to keep: a fixed number is faster.
-char* put_three(char* out, std::uint64_t value) {
-  std::memcpy(out, kDigits.zeros[value].data(), 4);
-  return out + 3;
-}
-char* put_below_1000(char* out, std::uint64_t value) {
-  const std::array<char, 4>& digits = kDigits.plain[value];
-  std::memcpy(out, digits.data(), 4);
-  return out + digits[3];
-}
-[[gnu::always_inline]] inline char* put_number(char* out, std::uint64_t value) {
-  if (value < 1000) return put_below_1000(out, value);
-  const std::uint64_t thousands = value / 1000;
-  if (thousands < 1000) return put_three(put_below_1000(out, thousands), value % 1000);
-  const std::uint64_t millions = thousands / 1000;
-  if (millions >= 1000) return std::to_chars(out, out + 20, value).ptr;
-  return put_three(put_three(put_below_1000(out, millions), thousands % 1000), value % 1000);
-}
-char* put_signed_number(char* out, std::int64_t value) {
-  if (value < 0) *out++ = '-';
-  return put_number(out, static_cast<std::uint64_t>(value < 0 ? -value : value));
-}
-// A number of one byte, and the end of its line.
-char* put_small_line(char* out, std::uint8_t value) {
-  const std::array<char, 8>& line = kDigits.lines[value];
-  std::memcpy(out, line.data(), line.size());
-  return out + line[7];
-}
 
 // Offsets are written by thousands: only the last three digits change from line to line.
 constexpr std::uint64_t kStep = 1000;
@@ -124,7 +85,7 @@ class Offsets {
   explicit Offsets(std::uint64_t thousands)
       : tail_(thousands > 0 ? &kDigits.zeros : &kDigits.blanks) {
     // As "%5d:". The head has 15 digits at most: no input is longer.
-    char text[20];
+    char text[kDecimalRoom];
     const auto count = static_cast<std::size_t>(put_number(text, thousands) - text);
     length_ = std::max<std::size_t>(count, 2);
     head_.fill(' ');
@@ -270,19 +231,33 @@ Written put_known_key(char* out, const MemoKeys& memo, std::uint64_t key, std::u
   return {put_end(put_number(out, key)), length};
 }
 
-// Small integers come in rows, which have a loop of their own: BININT1 from `at` on, whose line is
-// written up to its argument. `length` is that of all of them.
-[[gnu::noinline]] Written put_row(char* out, ByteSpan input, std::uint64_t at, std::uint64_t end,
-                                  const Offsets& offsets, const Template& line) {
+// The lines of several instructions.
+struct Lines {
+  char* end;
+  std::uint64_t length;  // of the instructions
+  std::uint64_t count;
+};
+
+// Small integers come in rows, which have a loop of their own: those from `at` on, where one is,
+// that begin below `end`. Which of the two widths comes next cannot be foreseen: there is no branch
+// for it.
+[[gnu::noinline]] Lines put_small_integers(char* out, ByteSpan input, std::uint64_t at,
+                                           std::uint64_t end, const Offsets& offsets,
+                                           const Template* lines) {
   const Offsets here = offsets;
-  const std::byte opcode = input[at];
   const std::uint64_t start = at;
-  for (;;) {
-    out = put_small_line(out, load<std::uint8_t>(input, at + 1));
-    at += 2;
-    if (at >= end || input[at] != opcode) return {out, at - start};
-    out = put_template(here.put(out, at), line);
-  }
+  std::uint64_t count = 0;
+  do {
+    const auto word = load<std::uint32_t>(input, at);
+    const Template& line = lines[word & 0xFF];
+    if (line.way != Way::kSmallInteger) break;
+    const std::uint32_t high = (word & 0xFF) == static_cast<std::uint32_t>(Op::kBinInt2) ? 1 : 0;
+    const std::uint32_t value = word >> 8 & (0xFF | (0xFF00 & -high));
+    out = put_end(put_number(put_template(here.put(out, at), line), value));
+    at += 2 + high;
+    ++count;
+  } while (at < end);
+  return {out, at - start, count};
 }
 
 }  // namespace
@@ -349,17 +324,12 @@ std::uint64_t FastLines::step(std::uint64_t base, std::uint64_t at, std::uint64_
       case Way::kPlain:
         if (reachable >= line.pops) written = {next, 1};
         break;
-      case Way::kUint1:
-        if (at + 2 < end && input[at + 2] == input[at]) {
-          written = put_row(next, input, at, end, offsets, line);
-          reachable += written.length / 2 - 1;
-        } else {
-          written = {put_small_line(next, load<std::uint8_t>(input, at + 1)), 2};
-        }
+      case Way::kSmallInteger: {
+        const Lines row = put_small_integers(out, input, at, end, offsets, lines);
+        reachable += row.count - 1;
+        written = {row.end, row.length};
         break;
-      case Way::kUint2:
-        written = {put_end(put_number(next, load<std::uint16_t>(input, at + 1))), 3};
-        break;
+      }
       case Way::kInt4:
         written = {put_end(put_signed_number(next, load<std::int32_t>(input, at + 1))), 5};
         break;

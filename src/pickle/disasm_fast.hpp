@@ -26,8 +26,7 @@ class FastLines {
   enum class Way : std::uint8_t {
     kLeave,  // not here
     kPlain,  // no argument
-    kUint1,
-    kUint2,
+    kSmallInteger,
     kInt4,
     kFloat,
     kText1,  // UTF-8 after a length of 1 byte

@@ -96,13 +96,6 @@ const char* oddity_text(OddityKind kind) {
   return "";
 }
 
-std::int64_t Graph::integer(Value value) const {
-  if ((value.bits() & kTagMask) == kTagInt) return static_cast<std::int32_t>(value.bits()) >> 2;
-  const Node& number = node(value);
-  if ((number.flags() & kFar) != 0) return static_cast<std::int64_t>(wide(number.edge()));
-  return static_cast<std::int64_t>(number.payload() << 8) >> 8;
-}
-
 double Graph::real(Value value) const {
   const Node& number = node(value);
   if ((number.flags() & kInStream) == 0) return std::bit_cast<double>(wide(number.edge()));

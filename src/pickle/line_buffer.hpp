@@ -2,9 +2,9 @@
 // std::string in that short appends are inlined and that it keeps its memory.
 #pragma once
 
-#include <charconv>
 #include <string_view>
 
+#include "pickle/decimal.hpp"
 #include "tare/detail/pod_vector.hpp"
 
 namespace tare::pickle {
@@ -23,11 +23,13 @@ class LineBuffer {
     clear();
     return *this += text;
   }
-  void append_number(auto number) {
-    char* const digits = text_.extend(kMaxDigits);
-    const auto end = std::to_chars(digits, digits + kMaxDigits, number).ptr;
-    text_.truncate(static_cast<std::size_t>(end - text_.data()));
+  void append_number(std::int64_t number) {
+    used_to(put_signed_number(room(kDecimalRoom), number));
   }
+  void append_number(std::uint64_t number) { used_to(put_number(room(kDecimalRoom), number)); }
+  // At least `count` bytes to write to. used_to() says how far they were used.
+  char* room(std::size_t count) { return text_.extend(count); }
+  void used_to(const char* end) { text_.truncate(static_cast<std::size_t>(end - text_.data())); }
   // A text in single quotes, if it consists of nothing but printable ASCII that needs no escape.
   bool append_quoted(std::string_view text) {
     char* const place = text_.extend(text.size() + 2);
@@ -48,8 +50,6 @@ class LineBuffer {
   std::string_view view() const { return {text_.begin(), text_.size()}; }
 
  private:
-  static constexpr std::size_t kMaxDigits = 24;
-
   detail::PodVector<char> text_;
 };
 

@@ -115,11 +115,19 @@ PlainProgress run_plain(ByteSpan stream, std::uint64_t offset, std::uint64_t max
       *top++ = value;
       after = behind;
     };
+    // An object that is new: picklers memoize it at once.
+    const auto push_new = [&](Value value, const std::byte* behind) {
+      push(value, behind);
+      if (behind == end || static_cast<Op>(*behind) != Op::kMemoize) return;
+      if (!memo.append(memo.size(), value)) return;
+      after = behind + 1;
+      ++done;
+    };
     const auto push_text = [&](Kind kind, const std::byte* text, std::uint64_t length) {
       const auto left = static_cast<std::uint64_t>(end - text);
       if (length > left || (kind == Kind::kString && !is_ascii(text, length, left))) return;
-      push(build.text_in_input(kind, static_cast<std::uint64_t>(text - begin), length),
-           text + length);
+      push_new(build.text_in_input(kind, static_cast<std::uint64_t>(text - begin), length),
+               text + length);
     };
     const auto get = [&](std::uint64_t index, const std::byte* behind) {
       const Value value = memo.get_dense(index);
@@ -187,10 +195,10 @@ PlainProgress run_plain(ByteSpan stream, std::uint64_t offset, std::uint64_t max
         push(Builder::empty_tuple(), argument);
         break;
       case Op::kEmptyList:
-        push(build.container(Kind::kList), argument);
+        push_new(build.container(Kind::kList), argument);
         break;
       case Op::kEmptyDict:
-        push(build.container(Kind::kDict), argument);
+        push_new(build.container(Kind::kDict), argument);
         break;
       case Op::kMark:
         marks.push_back(static_cast<std::size_t>(top - base));
@@ -229,7 +237,7 @@ PlainProgress run_plain(ByteSpan stream, std::uint64_t offset, std::uint64_t max
             static_cast<std::ptrdiff_t>(*next) - static_cast<std::ptrdiff_t>(Op::kTuple1) + 1;
         if (top - fence < count) break;
         top -= count;
-        push(build.tuple(top, static_cast<std::size_t>(count)), argument);
+        push_new(build.tuple(top, static_cast<std::size_t>(count)), argument);
         break;
       }
       case Op::kAppend:

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kLineLength = 100;
 // Longer texts are cut into pieces of this length.
 constexpr std::size_t kPieceLength = 2000;
-constexpr std::size_t kFlushLength = std::size_t{1} << 16;
+constexpr std::size_t kFlushLength = std::size_t{1} << 15;
 // CPython converts no decimals longer than this, not even in source.
 constexpr std::size_t kMaxDecimals = 4300;
 
@@ -97,6 +97,11 @@ std::size_t piece_length(std::string_view text, bool is_utf8) {
 }
 
 }  // namespace
+
+SourceWriter::SourceWriter(const DecompileOptions& options, const DecompileSink& sink)
+    : options_(options), sink_(sink) {
+  out_.reserve(kFlushLength + 2 * kLineLength);
+}
 
 // ---- runs
 
@@ -337,11 +342,7 @@ void SourceWriter::append_arguments(Value arguments, bool is_first) {
     append(arguments);
     return;
   }
-  for (const Value item : graph_->tuple_items(arguments)) {
-    if (!is_first) line_ += ", ";
-    is_first = false;
-    append(item);
-  }
+  append_items(graph_->tuple_items(arguments), is_first);
 }
 
 void SourceWriter::write_appended(const Event& event) {
@@ -349,7 +350,7 @@ void SourceWriter::write_appended(const Event& event) {
   append(event.subject);
   line_ += event.op == Op::kAppend ? ".append(" : ".extend([";
   bool is_first = true;
-  append_update({UpdateKind::kAppend, items}, is_first);
+  append_items(items, is_first);
   line_ += event.op == Op::kAppend ? ")" : "])";
   end_statement();
 }
@@ -545,10 +546,8 @@ void SourceWriter::append_bytes(std::string_view bytes) {
 void SourceWriter::append_tuple(Value tuple) {
   const auto items = graph_->tuple_items(tuple);
   line_ += '(';
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i > 0) line_ += ", ";
-    append(items[i]);
-  }
+  bool is_first = true;
+  append_items(items, is_first);
   line_ += items.size() == 1 ? ",)" : ")";
 }
 
@@ -567,9 +566,9 @@ void SourceWriter::append_contents(Value container) {
 }
 
 void SourceWriter::append_update(const Update& update, bool& is_first) {
-  const bool pairs = update.kind == UpdateKind::kSetItems;
+  if (update.kind != UpdateKind::kSetItems) return append_items(update.items, is_first);
   for (std::size_t i = 0; i < update.items.size(); ++i) {
-    if (pairs && i % 2 == 1) {
+    if (i % 2 == 1) {
       line_ += ": ";
     } else if (!is_first) {
       line_ += ", ";
@@ -577,6 +576,37 @@ void SourceWriter::append_update(const Update& update, bool& is_first) {
     is_first = false;
     append(update.items[i]);
   }
+}
+
+void SourceWriter::append_items(std::span<const Value> items, bool& is_first) {
+  while (!items.empty()) {
+    if (!is_first) line_ += ", ";
+    is_first = false;
+    if (graph_->kind(items.front()) == Kind::kInt) {
+      items = append_integers(items);
+    } else {
+      append(items.front());
+      items = items.subspan(1);
+    }
+  }
+}
+
+// Integers come in rows, which have a loop of their own: those that `items` begin with, or some of
+// them. Returns the items behind.
+std::span<const Value> SourceWriter::append_integers(std::span<const Value> items) {
+  constexpr std::string_view kSeparator = ", ";
+  constexpr std::size_t kMost = 32;
+  const std::size_t most = std::min(items.size(), kMost);
+  const Graph& graph = *graph_;
+  char* out = line_.room(kMost * (kDecimalRoom + kSeparator.size()));
+  std::size_t i = 0;
+  do {
+    out = put_signed_number(out, graph.integer(items[i]));
+    out += kSeparator.copy(out, kSeparator.size());
+    ++i;
+  } while (i < most && graph.kind(items[i]) == Kind::kInt);
+  line_.used_to(out - kSeparator.size());
+  return items.subspan(i);
 }
 
 void SourceWriter::append_name(Value value) {

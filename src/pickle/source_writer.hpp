@@ -28,8 +28,7 @@ std::string_view helper_source(Helper helper);
 
 class SourceWriter {
  public:
-  SourceWriter(const DecompileOptions& options, const DecompileSink& sink)
-      : options_(options), sink_(sink) {}
+  SourceWriter(const DecompileOptions& options, const DecompileSink& sink);
 
   // The program of a run; offsets in comments count from `base` on. Variable numbers go on from one
   // run to the next.
@@ -75,6 +74,8 @@ class SourceWriter {
   void append_tuple(Value tuple);
   void append_contents(Value container);
   void append_update(const Update& update, bool& is_first);
+  void append_items(std::span<const Value> items, bool& is_first);
+  std::span<const Value> append_integers(std::span<const Value> items);
   void append_name(Value value);
 
   // Variables.

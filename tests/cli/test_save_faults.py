@@ -19,6 +19,7 @@ SHIM = os.environ.get(
     "TARE_FAULT_SHIM", os.path.join(os.path.dirname(TARE), "tests/cli/libtare_fault_shim.so")
 )
 OUT = "out.safetensors"
+CAST = ("--dtype", "f16")
 # What happens after the new file has its name.
 AFTER = "fsync of the directory"
 
@@ -54,8 +55,8 @@ class SaveFaults(TareTest):
         for name in self.temporaries():
             os.unlink(self.path(name))
 
-    def expected_output(self, name):
-        self.convert(name, "expected", expect=0)
+    def expected_output(self, name, *flags):
+        self.convert(name, "expected", *flags, expect=0)
         content = self.content("expected")
         os.unlink(self.path("expected"))
         return content
@@ -86,7 +87,7 @@ class SaveFaults(TareTest):
             return
         self.assertEqual(self.temporaries(), [], what)
         # Half a write is no error; the rest follows. Nor is a call that some file systems lack.
-        unknown = fault == errno.EINVAL and call in ("pwrite", "fallocate")
+        unknown = fault == errno.EINVAL and call in ("pwrite", "fallocate", "copy_file_range", AFTER)
         if fault == "short" or unknown or call == "":
             self.assertEqual(done.returncode, 0, what)
             self.assertTrue(content == new, what)
@@ -97,7 +98,7 @@ class SaveFaults(TareTest):
 
     def every_call(self, faults, old, *flags):
         """Faults in turn, or each one, at every call; returns the calls."""
-        new = self.expected_output("in.pt")
+        new = self.expected_output("in.pt", *flags)
         self.assertNotEqual(old, new)
         calls = []
         for number in range(1, 200):
@@ -110,30 +111,42 @@ class SaveFaults(TareTest):
         self.fail("the save never runs through")
         return None
 
+    # What is as it was goes from file to file, what is not (CAST) through this process.
     def test_small_files(self):
         self.checkpoint("in.pt", 600_000, 1)
         faults = (errno.ENOSPC, errno.EIO, "short", "kill")
         for old in (None, b"precious"):
-            calls = self.every_call(lambda _: faults, old)
-            writes = calls.count("write")
-            self.assertGreater(writes, 1)
-            self.assertEqual(calls, ["fchmod", *["write"] * writes, "fsync", "close", "rename", AFTER])
+            for flags, ways in (((), ["write", "copy_file_range"]), (CAST, ["write", "write", "write"])):
+                calls = self.every_call(lambda _: faults, old, *flags)
+                self.assertEqual(calls, ["fchmod", *ways, "fsync", "close", "rename", AFTER])
 
     # Past the page cache, in blocks: the faults take turns, so that it is done in seconds.
     def test_large_files(self):
-        self.checkpoint("in.pt", 18 << 20, 2)
+        self.checkpoint("in.pt", 36 << 20, 2)
         faults = (errno.ENOSPC, "kill", errno.EIO, "short", errno.EINVAL)
-        calls = self.every_call(lambda n: [faults[n % len(faults)]], b"precious", "--no-verify")
+        calls = self.every_call(lambda n: [faults[n % len(faults)]], b"precious", "--no-verify", *CAST)
         self.assertEqual(calls[:3], ["fchmod", "fallocate", "pwrite"])
         self.assertEqual(calls[-4:], ["fsync", "close", "rename", AFTER])
         self.assertGreater(calls.count("pwrite"), 15)
 
-    # The file system reserves no space and does no direct writes.
-    def test_large_files_without_help(self):
+    def test_large_files_from_file_to_file(self):
         self.checkpoint("in.pt", 18 << 20, 2)
-        new = self.expected_output("in.pt")
-        for number, call in ((2, "fallocate"), (3, "pwrite")):
-            done, hit = self.save_with(number, errno.EINVAL, b"precious", ["--no-verify"])
+        faults = (errno.ENOSPC, "kill", errno.EIO, "short", errno.EINVAL)
+        calls = self.every_call(lambda n: [faults[n % len(faults)]], b"precious")
+        self.assertEqual(calls[:3], ["fchmod", "write", "copy_file_range"])
+        self.assertEqual(calls[-4:], ["fsync", "close", "rename", AFTER])
+        self.assertGreater(calls.count("copy_file_range"), 15)
+
+    # The file system reserves no space, does no direct writes, or copies no ranges.
+    def test_large_files_without_help(self):
+        self.checkpoint("in.pt", 36 << 20, 2)
+        for number, call, flags in (
+            (2, "fallocate", ("--no-verify", *CAST)),
+            (3, "pwrite", ("--no-verify", *CAST)),
+            (3, "copy_file_range", ()),
+        ):
+            new = self.expected_output("in.pt", *flags)
+            done, hit = self.save_with(number, errno.EINVAL, b"precious", flags)
             self.assertEqual(hit, call)
             self.check_fault(done, hit, errno.EINVAL, b"precious", new)
 

@@ -111,6 +111,17 @@ TEST(ZipReader, ReadsAnArchiveWithAComment) {
   EXPECT_THAT(anomalies(builder.add("a", "first").build()), IsEmpty());
 }
 
+TEST(ZipReader, FindsTheEndRecordAtEveryDistanceFromTheEnd) {
+  for (std::size_t length = 0; length < 600; ++length) {
+    ZipBuilder builder;
+    builder.comment = std::string(length, 'P');
+    const std::string archive = builder.add("a", "first").build();
+    const auto reader = Reader::open(as_bytes(archive));
+    ASSERT_TRUE(reader.has_value()) << length;
+    EXPECT_EQ(reader->entries().size(), 1U) << length;
+  }
+}
+
 TEST(ZipReader, AcceptsDescriptorsOfEverySize) {
   const std::uint32_t crc = test::crc_of("12345678");
   const std::string with32 = test::u32(crc) + test::u32(8) + test::u32(8);

@@ -61,8 +61,7 @@ struct FileRange {
 struct ModelFile {
   std::string name;  // in the folder of the index; empty for the index, and a model of one file
   Input input;
-  bool is_index = false;         // holds no tensors, but says which file does
-  std::filesystem::path path{};  // by which it was opened; empty if it was not
+  bool is_index = false;  // holds no tensors, but says which file does
   // Files inside of it, by offset, that loaders read one by one; nothing if it is one file.
   std::vector<FileRange> parts{};
 };

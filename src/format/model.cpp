@@ -8,14 +8,11 @@
 namespace tare {
 namespace {
 
-std::expected<Model, Failure> open_input(const std::filesystem::path& path, Input input) {
+std::expected<Model, Failure> open_input(Input input) {
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);
   if (!contents) return std::unexpected(contents.error());
-  const std::string_view format = contents->format;
-  std::vector<ModelFile> files;
-  files.push_back({"", std::move(input), false, path});
-  return Model(std::move(files), format, std::move(*contents));
+  return Model(std::move(input), contents->format, std::move(*contents));
 }
 
 std::unexpected<Failure> failure(ErrorCode code, const char* what) {
@@ -33,7 +30,7 @@ std::uint64_t ModelContents::tensor_bytes() const {
 std::expected<Model, Failure> format::open_one(const std::filesystem::path& path) {
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  return open_input(path, std::move(*input));
+  return open_input(std::move(*input));
 }
 
 std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
@@ -47,7 +44,7 @@ std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
     if (metadata) return format::open_distributed(path, std::move(*input), std::move(*metadata));
     if (metadata.error().code != ErrorCode::kWrongFormat) return std::unexpected(metadata.error());
   }
-  return open_input(path, std::move(*input));
+  return open_input(std::move(*input));
 }
 
 std::expected<Model, Failure> open_models(std::span<const std::filesystem::path> paths) {

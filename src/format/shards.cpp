@@ -322,7 +322,7 @@ std::expected<Model, Failure> open_shards(const std::filesystem::path& index, In
     if (!model) return std::unexpected(Failure(model.error(), name));
     joiner.add(i, std::move(*model));
   }
-  return joiner.finish(ModelFile{"", std::move(input), true, index});
+  return joiner.finish(ModelFile{"", std::move(input), true});
 }
 
 }  // namespace tare::format

@@ -38,7 +38,7 @@ class PartReader {
                                          const std::filesystem::path& folder);
   Result<PieceContent> read(const StoredTensor& tensor);
   Result<PieceContent> read(const StoredPart& part) { return read_object(part); }
-  Model finish(const std::filesystem::path& path, Input metadata, ModelContents contents);
+  Model finish(Input metadata, ModelContents contents);
 
  private:
   Result<ByteSpan> bytes_of(const StoredPart& part);
@@ -58,13 +58,12 @@ std::expected<void, Failure> PartReader::map_files(const DistributedMetadata& me
                                                    const std::filesystem::path& folder) {
   std::uint64_t size = 0;
   for (const auto& file : metadata.files) {
-    const auto path = folder / file.name;
-    auto input = Input::map(path);
+    auto input = Input::map(folder / file.name);
     if (!input) return std::unexpected(Failure(input.error(), file.name));
     if (kSafetensors.recognises(input->bytes()))
       return std::unexpected(safetensors_file(file.name));
     size = checked_add(size, input->size()).value_or(UINT64_MAX);
-    files_.push_back({file.name, std::move(*input), false, path, file.ranges});
+    files_.push_back({file.name, std::move(*input), false, file.ranges});
   }
   context_ = context_of(size);
   bytes_left_ = checked_mul(size, kMaxShare).value_or(UINT64_MAX);
@@ -148,12 +147,11 @@ Result<PieceContent> PartReader::read(const StoredTensor& tensor) {
   return PieceContent(TorchTensor{std::move(whole), std::move(entry)});
 }
 
-Model PartReader::finish(const std::filesystem::path& path, Input metadata,
-                         ModelContents contents) {
+Model PartReader::finish(Input metadata, ModelContents contents) {
   contents.imports.assign(imports_.begin(), imports_.end());
   std::ranges::move(owners_, std::back_inserter(contents.owners));
   std::vector<ModelFile> files;
-  files.push_back({"", std::move(metadata), true, path});
+  files.push_back({"", std::move(metadata), true});
   std::ranges::move(files_, std::back_inserter(files));
   return {std::move(files), "torch-distributed", std::move(contents)};
 }
@@ -179,7 +177,7 @@ std::expected<Model, Failure> open_distributed(const std::filesystem::path& path
   if (!document) return std::unexpected(document.error());
   std::vector<Root> roots;
   roots.push_back({"", "", std::move(*document)});
-  return reader.finish(path, std::move(input), contents_of_roots(std::move(roots)));
+  return reader.finish(std::move(input), contents_of_roots(std::move(roots)));
 }
 
 }  // namespace tare::format

@@ -339,7 +339,8 @@ std::string check_text(const CheckedFile& file) {
 }
 
 std::string file_path(std::string_view path, const ModelFile& file) {
-  return file.path.empty() ? std::string(path) : file.path.string();
+  const auto& origin = file.input.origin();
+  return origin ? origin->path.string() : std::string(path);
 }
 
 std::string hash_text(const HashedModel& hashed) {

@@ -29,7 +29,7 @@ Result<ScanReport> scan_one(const std::filesystem::path& path, std::vector<FileR
   }
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  return scan_file(ModelFile{"", std::move(*input), false, path, std::move(parts)});
+  return scan_file(ModelFile{"", std::move(*input), false, std::move(parts)});
 }
 
 std::vector<FileReport> scan_checkpoint(const std::filesystem::path& folder,

@@ -6,11 +6,13 @@
 // claims and what it does not). Same bytes, same report.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
+#include "tare/model.hpp"
 
 namespace tare {
 
@@ -64,6 +66,18 @@ struct ScanReport {
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
 Result<ScanReport> scan(ByteSpan bytes);
+// Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
+// understood. The index of a sharded model holds names and nothing else: it is safe.
+Result<ScanReport> scan_file(const ModelFile& file);
+
+struct FileReport {
+  std::filesystem::path path;
+  Result<ScanReport> report;
+};
+// Judges what a path names: a file, or every file of a distributed checkpoint in its folder,
+// whether or not it can be opened as a model. Errors of a report: those of scan(), of Input::map(),
+// and kNotAFile for any other folder; folders inside of a checkpoint have reports with this error.
+std::vector<FileReport> scan_path(const std::filesystem::path& path);
 
 // Every rule, ordered by id.
 std::span<const Rule> rules();

@@ -115,7 +115,8 @@ struct TensorBlock {
 // at the start of a byte. A tensor without elements is legal with any strides, but its shape must
 // not overflow before the zero. Blocks must be views of the same dtype without blocks of their own
 // that cover the tensor exactly. Errors: kOverflow, kMalformed, kUnsupported (a cast that
-// can_cast() refuses), kLimit (blocks cut a tensor into more than a million cells).
+// can_cast() refuses), kLimit (blocks cut a tensor into more than a million cells, or a thousand
+// for each block).
 Result<void> check_view(const TensorView& view);
 
 // A view may repeat few elements many times: what walks all of them could work for ever on a small

@@ -87,6 +87,8 @@ std::filesystem::path default_output(const std::string& input, ConvertTarget tar
     if (path.filename().empty()) path = path.parent_path();
     path /= "model";
   }
+  // Files without a name of their own.
+  if (is_pattern(input) || path.filename() == ".metadata") path.replace_filename("model");
   // Of an index, the name of what it is the index of.
   if (path.string().ends_with(".index.json")) path.replace_extension().replace_extension();
   const auto* found = std::ranges::find(kTargets, target, &Target::target);
@@ -134,18 +136,20 @@ bool passes(const std::string& path, const ScanReport& report, bool anyway) {
 
 // Of a file that cannot be opened: what it would do may be the reason.
 int refuse_unopened(const ConvertArguments& arguments) {
-  const auto input = Input::map(arguments.input);
-  const auto report = input ? scan(input->bytes()) : std::unexpected(input.error());
-  if (!report || report->verdict == Verdict::kUnreadable || !is_hostile(*report)) return kError;
-  return passes(arguments.input, *report, arguments.anyway) ? kError : kFindings;
+  int code = kError;
+  for (const FileReport& file : scan_path(arguments.input)) {
+    if (!file.report || file.report->verdict == Verdict::kUnreadable) continue;
+    if (!is_hostile(*file.report)) continue;
+    if (!passes(file.path.string(), *file.report, arguments.anyway)) code = kFindings;
+  }
+  return code;
 }
 
 // kOk, or why not to go on.
 int scan_files(const ConvertArguments& arguments, const Model& model) {
   for (const ModelFile& file : model.files()) {
-    if (file.is_index) continue;  // names of files, which were read as such
-    const std::string path = report::file_path(arguments.input, file.name);
-    const auto report = scan(file.input.bytes());
+    const std::string path = report::file_path(arguments.input, file);
+    const auto report = scan_file(file);
     if (!report) {
       print_error(path, report.error());
       return kError;
@@ -192,8 +196,7 @@ int run_convert(const ConvertArguments& arguments) {
   const auto model = open_or_tell(arguments.input);
   if (!model) return refuse_unopened(arguments);
   for (const ModelFile& file : model->files()) {
-    const std::string path = report::file_path(arguments.input, file.name);
-    if (!is_same_file(path, output)) continue;
+    if (!is_same_file(report::file_path(arguments.input, file), output)) continue;
     print_error(output.string(), "would be written over the input");
     return kError;
   }
@@ -230,7 +233,9 @@ void add_convert(CLI::App& app, int& exit_code) {
       app.add_subcommand("convert", "write the tensors of a checkpoint as safetensors, or back");
   auto arguments = std::make_shared<ConvertArguments>();
   ConvertArguments& to = *arguments;
-  command->add_option("IN", to.input, "a model file, the index of a sharded one, or a directory")
+  command
+      ->add_option("IN", to.input,
+                   "a model file, the index of a sharded one, a folder, or a pattern: *.bin")
       ->required();
   command
       ->add_option("-o,--output", to.output,
@@ -279,6 +284,8 @@ void add_convert(CLI::App& app, int& exit_code) {
       "  tare convert model.pt\n"
       "  tare convert yolo.pt -o yolo.safetensors --key ema --dtype f16\n"
       "  tare convert pytorch_model.bin.index.json -o model.safetensors --max-shard-size 5GB\n"
+      "  tare convert checkpoint_folder -o model.safetensors\n"
+      "  tare convert 'shard-*.bin' -o model.safetensors\n"
       "  tare convert model.safetensors -o model.pt");
   command->callback([arguments, &exit_code] { exit_code = run_convert(*arguments); });
 }

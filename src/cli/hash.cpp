@@ -42,7 +42,9 @@ int run_hash(const HashArguments& arguments) {
 void add_hash(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("hash", "SHA-256 of a model, whole and by tensor");
   auto arguments = std::make_shared<HashArguments>();
-  command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
+  command
+      ->add_option("PATH", arguments->path,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
       ->required();
   auto* whole = command->add_flag("--whole", arguments->whole,
                                   "only the files, as lines for `sha256sum --check`");

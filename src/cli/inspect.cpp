@@ -14,7 +14,9 @@ void add_inspect(CLI::App& app, int& exit_code) {
   };
   constexpr unsigned kMostLevels = 64;
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
+  command
+      ->add_option("PATH", arguments->path,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
       ->required();
   command->add_flag(
       "--tree", arguments->options.tree,

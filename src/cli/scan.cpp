@@ -18,12 +18,6 @@ struct ScanArguments {
   Verdict fail_on = Verdict::kSuspicious;
 };
 
-Result<ScanReport> scan_file(const std::string& path) {
-  const auto input = Input::map(path);
-  if (!input) return std::unexpected(input.error());
-  return scan(input->bytes());
-}
-
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said.
 int exit_code_of(const std::vector<report::ScannedFile>& files, Verdict fail_on) {
   bool error = false;
@@ -63,19 +57,25 @@ std::string summary_text(const std::vector<report::ScannedFile>& files, double m
   return out + fmt::format("  ({:.1f} ms)\n", milliseconds);
 }
 
+// False if stdout cannot be written.
+bool tell(const report::ScannedFile& file, bool as_text) {
+  if (!file.report) {
+    const Error& error = file.report.error();
+    print_error(file.path, error.code == ErrorCode::kWrongFormat
+                               ? fmt::format("nothing to scan: {}", error.what)
+                               : report::error_text(error));
+    return true;
+  }
+  return !as_text || print(report::scan_text(file.path, *file.report, colour_for_stdout()));
+}
+
 int run_scan(const ScanArguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<report::ScannedFile> files;
   for (const std::string& path : arguments.paths) {
-    files.push_back({path, scan_file(path)});
-    const auto& file = files.back();
-    if (!file.report) {
-      const Error& error = file.report.error();
-      print_error(path, error.code == ErrorCode::kWrongFormat
-                            ? fmt::format("nothing to scan: {}", error.what)
-                            : report::error_text(error));
-    } else if (arguments.format == "text") {
-      if (!print(report::scan_text(path, *file.report, colour_for_stdout()))) return kError;
+    for (FileReport& scanned : scan_path(path)) {
+      files.push_back({scanned.path.string(), std::move(scanned.report)});
+      if (!tell(files.back(), arguments.format == "text")) return kError;
     }
   }
   const std::chrono::duration<double, std::milli> elapsed =
@@ -91,7 +91,9 @@ int run_scan(const ScanArguments& arguments) {
 void add_scan(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("scan", "judge files: safe, suspicious, dangerous");
   auto arguments = std::make_shared<ScanArguments>();
-  command->add_option("PATH", arguments->paths, "files to scan")->required();
+  command
+      ->add_option("PATH", arguments->paths, "files to scan, or folders of distributed checkpoints")
+      ->required();
   command->add_option("--format", arguments->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

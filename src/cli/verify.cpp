@@ -43,7 +43,10 @@ int run_verify(const VerifyArguments& arguments) {
 void add_verify(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("verify", "compare the tensors of two models, byte for byte");
   auto arguments = std::make_shared<VerifyArguments>();
-  command->add_option("A", arguments->a, "a model file, or the index of a sharded one")->required();
+  command
+      ->add_option("A", arguments->a,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
+      ->required();
   command->add_option("B", arguments->b, "another one, of any format")->required();
   command->add_option("--key-a", arguments->key_a, "what to take of A, as in convert")
       ->option_text("KEY");

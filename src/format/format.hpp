@@ -64,9 +64,12 @@ struct ReadContext {
 };
 // Files inside files are read to this depth.
 inline constexpr unsigned kMaxDepth = 8;
-// The context of a file that stands alone: what is compressed may grow to 20 times the file, or to
-// 256 MiB.
-ReadContext context_of(ByteSpan file);
+// The context of a file that stands alone, or of several, by their size: what is compressed may
+// grow to 20 times of it, or to 256 MiB.
+ReadContext context_of(std::uint64_t size);
+inline ReadContext context_of(ByteSpan file) {
+  return context_of(std::uint64_t{file.size()});
+}
 
 struct Format {
   std::string_view name;

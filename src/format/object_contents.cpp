@@ -12,13 +12,6 @@ namespace {
 // A pickle larger than this is not read: it holds structure, not data.
 constexpr std::uint64_t kMaxPickleBytes = std::uint64_t{4} << 30;
 
-void add_imports(const pickle::Run& run, std::set<std::string>& imports) {
-  for (const pickle::Event& event : run.events) {
-    if (event.kind != pickle::EventKind::kImport) continue;
-    imports.insert(pickle::expression(run.graph, event.subject));
-  }
-}
-
 void add_collected(ModelContents& contents, object::Collected collected) {
   std::ranges::move(collected.tensors, std::back_inserter(contents.tensors));
   std::ranges::move(collected.specials, std::back_inserter(contents.specials));
@@ -34,6 +27,13 @@ Result<std::unique_ptr<object::Document>> open_nested_document(ByteSpan file, un
 }
 
 }  // namespace
+
+void add_imports(const pickle::Run& run, std::set<std::string>& imports) {
+  for (const pickle::Event& event : run.events) {
+    if (event.kind != pickle::EventKind::kImport) continue;
+    imports.insert(pickle::expression(run.graph, event.subject));
+  }
+}
 
 object::NestedOpener nested_opener() {
   return open_nested_document;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "format/format.hpp"
@@ -12,6 +14,9 @@ namespace tare::format {
 
 // Takes the roots over. A document that stands alone has a root without a name.
 ModelContents contents_of_roots(std::vector<object::Root> roots);
+
+// Adds what a pickle imports, as "module.name".
+void add_imports(const pickle::Run& run, std::set<std::string>& imports);
 
 // Runs a pickle to its STOP. Errors: kLimit (more than 4 GiB), and why and where it broke, counted
 // from `offset`, the place of the pickle in the file; Error::kNoOffset if it has none there.

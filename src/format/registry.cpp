@@ -77,10 +77,10 @@ std::vector<const Format*> detect(ByteSpan bytes) {
   return found;
 }
 
-ReadContext context_of(ByteSpan file) {
+ReadContext context_of(std::uint64_t size) {
   constexpr std::uint64_t kLeast = std::uint64_t{256} << 20;
   constexpr std::uint64_t kGrowth = 20;
-  const auto most = checked_mul(file.size(), kGrowth);
+  const auto most = checked_mul(size, kGrowth);
   return {.depth = 0, .inflate_left = std::max(kLeast, most.value_or(UINT64_MAX))};
 }
 

@@ -220,9 +220,9 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
     const bool only_one = forest.roots().size() == 1;
     if (only_one || (holds_tensors(place) && !is_optimizer(place))) with_tensors.push_back(&root);
   }
-  // The constants of TorchScript code are the model only if it has no tensors of its own.
-  if (with_tensors.size() > 1 && model_.format() == "torchscript") {
-    with_tensors.erase(with_tensors.begin() + 1, with_tensors.end());
+  // The constants of programs are the model only if there are no tensors of its own.
+  if (!std::ranges::all_of(with_tensors, &Root::is_named)) {
+    std::erase_if(with_tensors, [](const Root* root) { return root->is_named; });
   }
   if (with_tensors.size() > 1) {
     std::vector<std::string> names;

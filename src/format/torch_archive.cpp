@@ -5,6 +5,8 @@
 #include <unordered_set>
 
 #include "format/object_contents.hpp"
+#include "format/torch_export.hpp"
+#include "format/torch_records.hpp"
 
 namespace tare::format {
 namespace {
@@ -21,82 +23,6 @@ const zip::Entry* find_entry(const zip::Reader& archive, std::string_view folder
     return full.starts_with(folder) && full.substr(folder.size()) == name;
   });
   return found == archive.entries().end() ? nullptr : &*found;
-}
-
-// Names that stand in the directory twice, as PyTorch compares them, in lower case: which record a
-// loader takes is its own affair.
-std::unordered_set<std::string> ambiguous_names(const zip::Reader& archive) {
-  std::unordered_set<std::string> names;
-  for (const auto& anomaly : archive.anomalies()) {
-    if (anomaly.kind == zip::AnomalyKind::kDuplicateName ||
-        anomaly.kind == zip::AnomalyKind::kCaseCollision) {
-      names.insert(lower_case(archive.entries()[anomaly.entry].name));
-    }
-  }
-  return names;
-}
-
-// The records of an archive, each decompressed once.
-class Records {
- public:
-  Records(zip::Reader archive, std::uint64_t inflate_left)
-      : archive_(std::move(archive)),
-        folder_(folder_of(archive_)),
-        ambiguous_(ambiguous_names(archive_)),
-        inflate_left_(inflate_left) {
-    for (const zip::Entry& entry : archive_.entries()) by_name_.try_emplace(entry.name, &entry);
-  }
-
-  const zip::Reader& archive() const { return archive_; }
-  const std::string& folder() const { return folder_; }
-  std::uint64_t inflate_left() const { return inflate_left_; }
-  bool big_endian() const { return big_endian_; }
-
-  // Without the folder; nullptr if there is none.
-  const zip::Entry* find(std::string_view name) const {
-    const auto found = by_name_.find(folder_ + std::string(name));
-    return found == by_name_.end() ? nullptr : found->second;
-  }
-  Result<ByteSpan> content(const zip::Entry& entry);
-  Result<void> read_byte_order();
-
- private:
-  zip::Reader archive_;
-  std::string folder_;
-  std::unordered_map<std::string_view, const zip::Entry*> by_name_;
-  std::unordered_set<std::string> ambiguous_;  // in lower case
-  std::uint64_t inflate_left_;
-  bool big_endian_ = false;
-  std::unordered_map<const zip::Entry*, std::vector<std::byte>> inflated_;
-};
-
-Result<ByteSpan> Records::content(const zip::Entry& entry) {
-  if (ambiguous_.contains(lower_case(entry.name))) {
-    return fail(ErrorCode::kRefused, "the archive has more than one record of this name",
-                entry.central_offset);
-  }
-  if (entry.method == zip::kStored) return archive_.stored_bytes(entry);
-  const auto known = inflated_.find(&entry);
-  if (known != inflated_.end()) return ByteSpan(known->second);
-  if (entry.size > inflate_left_) {
-    return fail(ErrorCode::kLimit, "the archive inflates to more than tare is willing to hold",
-                entry.central_offset);
-  }
-  auto inflated = archive_.inflate(entry);
-  if (!inflated) return std::unexpected(inflated.error());
-  inflate_left_ -= entry.size;
-  return ByteSpan(inflated_.emplace(&entry, std::move(*inflated)).first->second);
-}
-
-Result<void> Records::read_byte_order() {
-  const zip::Entry* const record = find("byteorder");
-  if (record == nullptr) return {};
-  const auto order = content(*record);
-  if (!order) return std::unexpected(order.error());
-  big_endian_ = as_text(*order) == "big";
-  if (big_endian_ || as_text(*order) == "little") return {};
-  return fail(ErrorCode::kUnsupported, "the record `byteorder` is neither little nor big",
-              record->data_offset);
 }
 
 // The storages of one pickle: records with a common way to be named.
@@ -250,6 +176,7 @@ Result<OpenArchive> open_roots(zip::Reader archive, const ReadContext& context) 
   if (auto order = records->read_byte_order(); !order) return std::unexpected(order.error());
   auto roots = kind == ArchiveKind::kTorchScript    ? open_script(records)
                : kind == ArchiveKind::kTorchPackage ? open_package(records)
+               : kind == ArchiveKind::kTorchExport  ? open_export(records, context.depth)
                                                     : open_data_pickle(records, {});
   if (!roots) return std::unexpected(roots.error());
   return OpenArchive{kind, records, std::move(*roots)};
@@ -281,6 +208,9 @@ ArchiveKind kind_of_archive(const zip::Reader& archive) {
   if (has(".data/extern_modules") || has(".data/python_version")) {
     return ArchiveKind::kTorchPackage;
   }
+  if (has("archive_format")) return ArchiveKind::kTorchExport;
+  // Of torch.export before 2.7: each part is a file of torch.save.
+  if (has("serialized_exported_program.json")) return ArchiveKind::kOther;
   if (has("data.pkl") || has("version")) return ArchiveKind::kTorchSave;
   return ArchiveKind::kOther;
 }
@@ -291,6 +221,8 @@ std::string_view name_of(ArchiveKind kind) {
       return "torchscript";
     case ArchiveKind::kTorchPackage:
       return "torch-package";
+    case ArchiveKind::kTorchExport:
+      return "torch-export";
     case ArchiveKind::kTorchSave:
       return "torch-zip";
     case ArchiveKind::kOther:
@@ -332,6 +264,10 @@ void note_misfits(Document& document, const std::string& path, std::vector<Note>
         object::is_tensor(document.graph(), event.subject)) {
       const auto& tensor = document.tensor(event.subject);
       if (!tensor) check(tensor.error(), event.offset);
+    } else if (event.kind == pickle::EventKind::kPersistentLoad &&
+               document.meaning(event.subject) == object::Meaning::kTensor) {
+      const auto& tensor = document.tensor(event.subject);
+      if (!tensor) check(tensor.error(), 0);
     } else if (event.kind == pickle::EventKind::kPersistentLoad) {
       const auto storage = document.torch().read_storage(event.subject);
       if (!storage) check(storage.error(), event.offset);
@@ -347,7 +283,9 @@ void note_misfits(Document& document, const std::string& path, std::vector<Note>
 void note_misfits(zip::Reader archive, ReadContext& context, std::vector<Note>& notes) {
   auto opened = open_roots(std::move(archive), context);
   if (!opened) return;
-  for (const Root& root : opened->roots) note_misfits(*root.document, root.entry, notes);
+  for (const Root& root : opened->roots) {
+    if (root.document) note_misfits(*root.document, root.entry, notes);
+  }
 }
 
 }  // namespace tare::format

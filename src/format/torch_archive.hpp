@@ -1,5 +1,5 @@
 // Zip archives in which torch keeps pickles with their storages beside them: those of torch.save,
-// of TorchScript and of torch.package. Format: docs/formats/torch.md.
+// of TorchScript, of torch.package and of torch.export. Format: docs/formats/torch.md.
 #pragma once
 
 #include <memory>
@@ -14,10 +14,11 @@ enum class ArchiveKind : std::uint8_t {
   kTorchSave,
   kTorchScript,
   kTorchPackage,
+  kTorchExport,
   kOther,
 };
 ArchiveKind kind_of_archive(const zip::Reader& archive);
-// "torch-zip", "torchscript", "torch-package"; empty for kOther.
+// "torch-zip", "torchscript", "torch-package", "torch-export"; empty for kOther.
 std::string_view name_of(ArchiveKind kind);
 
 // The folder that all records of a torch archive stand in, with its slash: the text before the

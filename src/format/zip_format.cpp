@@ -10,6 +10,7 @@
 #include "format/members.hpp"
 #include "format/npy.hpp"
 #include "format/torch_archive.hpp"
+#include "format/torch_export.hpp"
 #include "io/cursor.hpp"
 
 namespace tare::format {
@@ -18,6 +19,8 @@ namespace {
 // What all compressed entries of an archive may inflate to together. torch.save compresses nothing,
 // torch.jit.save only source code: this is far more than any of them needs.
 constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
+// Where archives of torch keep tensors.
+constexpr std::string_view kData = "data/";
 
 bool recognises(ByteSpan bytes) {
   const auto signature = Cursor(bytes).read<std::uint32_t>();
@@ -102,8 +105,9 @@ bool is_known_text(std::string_view name, std::string_view content) {
     return content.ends_with('\n') && is_digits(content.substr(0, content.size() - 1));
   }
   if (name == "byteorder") return content == "little" || content == "big";
+  if (name == "archive_format") return content == "pt2";
   if (name == ".format_version" || name == ".storage_alignment" ||
-      name == ".data/serialization_id") {
+      name == ".data/serialization_id" || name == "archive_version") {
     return is_digits(content);
   }
   return false;
@@ -128,12 +132,17 @@ class PartLister {
  private:
   void add_entry(std::size_t index);
   PartKind classify(std::string_view name, ByteSpan content) const;
+  void note_references();
+  bool is_elements(std::string_view name) const;
+  std::string_view inner_name(const Part& part) const;
 
   const zip::Reader& archive_;
   std::string folder_;
   std::uint64_t inflate_budget_ = kMaxInflatedBytes;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
+  std::unordered_set<std::string> keys_;  // of the storages that pickles refer to
+  ExportRecords exported_;
   PartList list_;
 };
 
@@ -184,7 +193,7 @@ void PartLister::add_entry(std::size_t index) {
   std::string_view name = entry.name;
   if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
   // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
-  const PartKind kind = name.starts_with("data/") ? PartKind::kTensorData : classify(name, content);
+  const PartKind kind = name.starts_with(kData) ? PartKind::kTensorData : classify(name, content);
   if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
     list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
@@ -205,19 +214,38 @@ PartList PartLister::list() {
   }
   for (std::size_t i = 0; i < archive_.entries().size(); ++i) add_entry(i);
 
-  // A record under data/ is tensor data only if a pickle of this archive refers to it; otherwise
-  // it is whatever its bytes are.
-  std::unordered_set<std::string> keys;
-  for (const Part& part : list_.parts) {
-    if (part.kind == PartKind::kPickle) collect_storage_keys(part.bytes, keys);
-  }
-  const std::string prefix = folder_ + "data/";
+  // A record under data/ is tensor data only if a pickle of this archive refers to it, or a list of
+  // torch.export; otherwise it is whatever its bytes are.
+  note_references();
   for (Part& part : list_.parts) {
     if (part.kind != PartKind::kTensorData) continue;
-    const std::string key = part.path.substr(std::min(prefix.size(), part.path.size()));
-    if (!keys.contains(key)) part.kind = classify(part.path, part.bytes);
+    if (!is_elements(inner_name(part))) part.kind = classify(part.path, part.bytes);
   }
   return std::move(list_);
+}
+
+// Lists of torch.export are found to be headers on the way.
+void PartLister::note_references() {
+  const bool is_export = kind_of_archive(archive_) == ArchiveKind::kTorchExport;
+  for (Part& part : list_.parts) {
+    if (part.kind == PartKind::kPickle) collect_storage_keys(part.bytes, keys_);
+    if (is_export && read_export_list(inner_name(part), part.bytes, exported_)) {
+      part.kind = PartKind::kTensorHeader;
+    }
+  }
+}
+
+bool PartLister::is_elements(std::string_view name) const {
+  // Names are compared without case by PyTorch, and a record that is loaded in one way is.
+  if (exported_.pickles.contains(lower_case(name))) return false;
+  if (exported_.elements.contains(std::string(name))) return true;
+  return name.starts_with(kData) && keys_.contains(std::string(name.substr(kData.size())));
+}
+
+// Empty for a record outside of the folder.
+std::string_view PartLister::inner_name(const Part& part) const {
+  std::string_view name = part.path;
+  return name.starts_with(folder_) ? name.substr(folder_.size()) : "";
 }
 
 Result<PartList> list_parts(ByteSpan bytes) {

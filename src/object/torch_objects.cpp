@@ -48,7 +48,8 @@ bool is_sizes(const Graph& graph, Value value) {
          is_call_to(graph, value, "torch", "Size");
 }
 
-// Sizes that are not negative.
+}  // namespace
+
 std::optional<Shape> sizes_of(const Graph& graph, Value value) {
   if (!is_sizes(graph, value)) return std::nullopt;
   Shape sizes;
@@ -66,6 +67,8 @@ std::optional<DType> dtype_value(const Graph& graph, Value value) {
   }
   return dtype_of_torch_name(graph.name_text(value));
 }
+
+namespace {
 
 // The last state that an object was given.
 std::optional<Value> state_of(const Graph& graph, Value value) {

@@ -16,6 +16,12 @@
 
 namespace tare::object {
 
+// The sizes in a tuple, a list or a torch.Size; nothing for anything else, and if one is negative.
+std::optional<Shape> sizes_of(const pickle::Graph& graph, pickle::Value value);
+// The type that the global `torch float32` and its kind stand for; nothing for any other value, and
+// for types without a DType.
+std::optional<DType> dtype_value(const pickle::Graph& graph, pickle::Value value);
+
 // ('storage', <class>, key, location, numel[, view]), the persistent id of a storage.
 struct StorageId {
   const StorageClass* storage_class = nullptr;

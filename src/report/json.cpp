@@ -207,8 +207,9 @@ std::string hash_json(const HashedModel& hashed) {
   document["path"] = hashed.path;
   document["algorithm"] = "sha256";
   document["files"] = Json::array();
-  for (const FileDigest& file : hashed.digest.files) {
-    document["files"].push_back({{"path", file_path(hashed.path, file.name)},
+  for (std::size_t i = 0; i < hashed.digest.files.size(); ++i) {
+    const FileDigest& file = hashed.digest.files[i];
+    document["files"].push_back({{"path", file_path(hashed.path, hashed.model.files()[i])},
                                  {"bytes", file.bytes},
                                  {"sha256", file.sha256}});
   }

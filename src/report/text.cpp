@@ -233,7 +233,8 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   const ModelContents& contents = model.contents();
   std::string out;
   const auto end = std::back_inserter(out);
-  const std::size_t shards = model.files().size() - 1;
+  const auto shards = std::ranges::count_if(
+      model.files(), [](const ModelFile& file) { return !file.name.empty(); });
   fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
@@ -325,17 +326,18 @@ std::string check_text(const CheckedFile& file) {
   return out;
 }
 
-std::string file_path(std::string_view path, const std::string& name) {
-  return name.empty() ? std::string(path)
-                      : std::filesystem::path(path).replace_filename(name).string();
+std::string file_path(std::string_view path, const ModelFile& file) {
+  const auto& origin = file.input.origin();
+  return origin ? origin->path.string() : std::string(path);
 }
 
 std::string hash_text(const HashedModel& hashed) {
   const ModelDigest& digest = hashed.digest;
   std::string out;
   const auto end = std::back_inserter(out);
-  for (const FileDigest& file : digest.files) {
-    fmt::format_to(end, "{}  {}\n", file.sha256, printable(file_path(hashed.path, file.name)));
+  for (std::size_t i = 0; i < digest.files.size(); ++i) {
+    fmt::format_to(end, "{}  {}\n", digest.files[i].sha256,
+                   printable(file_path(hashed.path, hashed.model.files()[i])));
   }
   if (!digest.files.empty() && !digest.tensors_sha256.empty()) out += '\n';
   if (!digest.tensors_sha256.empty()) {

@@ -84,8 +84,8 @@ struct HashedModel {
   const ModelDigest& digest;
 };
 
-// The path of a file of a model: that of its index, with another name.
-std::string file_path(std::string_view path, const std::string& name);
+// The path of a file of a model that was opened by `path`.
+std::string file_path(std::string_view path, const ModelFile& file);
 
 // A line for each file as sha256sum writes it, then one for each tensor.
 std::string hash_text(const HashedModel& hashed);

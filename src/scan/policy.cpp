@@ -158,6 +158,21 @@ bool shape_file(const Graph& graph, Arguments a) {
   return format::is_torch_legacy(file) || format::kZip.recognises(file);
 }
 
+// _get_layout('torch.strided'): an entry of a fixed table.
+bool shape_text(const Graph& graph, Arguments a) {
+  return a.size() == 1 && graph.is_text(a[0]);
+}
+
+// Path('models', 'first'): no file is reached.
+bool shape_texts(const Graph& graph, Arguments a) {
+  return std::ranges::all_of(a, [&](Value part) { return graph.is_text(part); });
+}
+
+// A member of an Enum by its value.
+bool shape_value(const Graph& graph, Arguments a) {
+  return a.size() == 1 && is_size(graph, a[0]);
+}
+
 struct AllowedCall {
   std::string_view module;
   std::string_view name;
@@ -165,6 +180,7 @@ struct AllowedCall {
   enum class Use : std::uint8_t {
     kAny,       // it may be named without a call, too
     kClass,     // likewise; NEWOBJ makes it as well, and it may be given attributes
+    kRecord,    // likewise; its __setstate__ takes its attributes as a tuple, and does no more
     kCallOnly,  // it does harm in other hands: named alone it is what it is
   };
   Use use = Use::kAny;
@@ -186,6 +202,31 @@ constexpr std::array kAllowedCalls = {
     AllowedCall{"argparse", "Namespace", shape_nothing, Use::kClass},
     AllowedCall{"types", "SimpleNamespace", shape_nothing, Use::kClass},
     AllowedCall{"torch._dynamo.decorators", "_DimRange", shape_nothing, Use::kClass},
+    AllowedCall{"torch.serialization", "_get_layout", shape_text},
+    AllowedCall{"pathlib", "PosixPath", shape_texts},
+    AllowedCall{"pathlib", "WindowsPath", shape_texts},
+    AllowedCall{"pathlib._local", "PosixPath", shape_texts},
+    AllowedCall{"pathlib._local", "WindowsPath", shape_texts},
+    // The metadata of distributed checkpoints: dataclasses, and an Enum.
+    AllowedCall{"torch.distributed.checkpoint.metadata", "Metadata", shape_nothing, Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "MetadataIndex", shape_nothing,
+                Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "StorageMeta", shape_nothing, Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "TensorStorageMetadata", shape_nothing,
+                Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "BytesStorageMetadata", shape_nothing,
+                Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "ChunkStorageMetadata", shape_nothing,
+                Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.filesystem", "_StorageInfo", shape_nothing,
+                Use::kClass},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "TensorProperties", shape_nothing,
+                Use::kRecord},
+    AllowedCall{"torch.distributed._shard.sharded_tensor.metadata", "TensorProperties",
+                shape_nothing, Use::kRecord},
+    AllowedCall{"torch.distributed.checkpoint.metadata", "_MEM_FORMAT_ENCODING", shape_value},
+    AllowedCall{"torch.distributed._shard.sharded_tensor.metadata", "MEM_FORMAT_ENCODING",
+                shape_value},
     // What TorchScript writes in place of lists.
     AllowedCall{"torch.jit._pickle", "build_intlist", shape_list},
     AllowedCall{"torch.jit._pickle", "build_doublelist", shape_list},
@@ -288,7 +329,8 @@ bool is_allowed_call(const Graph& graph, Value call) {
   const auto* entry =
       find_allowed_call(object::called_module(graph, call), object::called_name(graph, call));
   if (entry == nullptr) return false;
-  const bool by_newobj = entry->use == Use::kClass && graph.made_by(call) == pickle::Op::kNewObj;
+  const bool is_class = entry->use == Use::kClass || entry->use == Use::kRecord;
+  const bool by_newobj = is_class && graph.made_by(call) == pickle::Op::kNewObj;
   if (graph.made_by(call) != pickle::Op::kReduce && !by_newobj) return false;
   const Value arguments = graph.arguments(call);
   return graph.kind(arguments) == Kind::kTuple && entry->shape(graph, graph.tuple_items(arguments));
@@ -301,6 +343,9 @@ bool is_allowed_state(const Graph& graph, Value object, Value state) {
     const auto* entry =
         find_allowed_call(object::called_module(graph, object), object::called_name(graph, object));
     if (entry != nullptr && entry->use == Use::kClass) return is_attribute_dict(graph, state);
+    if (entry != nullptr && entry->use == Use::kRecord) {
+      return graph.kind(state) == Kind::kTuple;
+    }
   }
   if (!is_ordered_dict(graph, object) || graph.kind(state) != Kind::kDict) return false;
   return std::ranges::all_of(graph.updates(state), [&](const Update& update) {

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "format/format.hpp"
+#include "format/shards.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/findings.hpp"
 #include "scan/rules.hpp"
@@ -50,9 +51,13 @@ struct Task {
 class FileScanner {
  public:
   void run(ByteSpan bytes);
+  // A file that consists of others, which lie in these places, in order.
+  void run_parts(ByteSpan bytes, std::span<const FileRange> parts);
   ScanReport finish();
 
  private:
+  void run_part(ByteSpan bytes, FileRange part);
+  void drain();
   void scan_task(const Task& task);
   void scan_as(const format::Format& format, const Task& task);
   void analyze(const format::Part& part, const Task& task);
@@ -70,11 +75,56 @@ class FileScanner {
 
 void FileScanner::run(ByteSpan bytes) {
   tasks_.push_back({bytes, "", 0});
+  drain();
+}
+
+void FileScanner::drain() {
   while (!tasks_.empty()) {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     scan_task(task);
   }
+}
+
+void FileScanner::run_parts(ByteSpan bytes, std::span<const FileRange> parts) {
+  report_.formats.emplace_back("torch-distributed");
+  // Parts that do not overlap are no more than the file.
+  std::uint64_t budget = 3 * bytes.size();
+  std::uint64_t covered = 0;
+  const auto skip_to = [&](std::uint64_t offset) {
+    if (offset <= covered) return;
+    add_unknown({"", format::PartKind::kUnknown, bytes.subspan(covered, offset - covered), covered,
+                 covered});
+  };
+  for (const FileRange part : parts) {
+    const std::uint64_t offset = std::min<std::uint64_t>(part.offset, bytes.size());
+    const std::uint64_t length = std::min(part.length, bytes.size() - offset);
+    skip_to(offset);
+    if (offset < covered) {
+      add(findings_, scan_rules::kContainerAmbiguous, "", offset, "two parts of the file overlap");
+    }
+    if (length < part.length) {
+      add(findings_, scan_rules::kContainerDamaged, "", offset, "the file ends inside of a part");
+    }
+    if (length > budget) {
+      add(findings_, scan_rules::kContainerUnreadable, "", offset,
+          "the parts share more bytes than tare is willing to look at");
+      return;
+    }
+    budget -= length;
+    run_part(bytes, {offset, length});
+    covered = std::max(covered, offset + length);
+  }
+  skip_to(bytes.size());
+}
+
+void FileScanner::run_part(ByteSpan bytes, FileRange part) {
+  if (part.length == 0) return;
+  add_task({"bytes at " + std::to_string(part.offset), format::PartKind::kNested,
+            bytes.subspan(part.offset, part.length), part.offset},
+           0);
+  drain();
+  lists_.clear();  // findings do not refer to them
 }
 
 void FileScanner::scan_task(const Task& task) {
@@ -165,6 +215,23 @@ Result<ScanReport> scan(ByteSpan bytes) {
   if (format::detect(bytes).empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
   FileScanner scanner;
   scanner.run(bytes);
+  ScanReport report = scanner.finish();
+  report.size = bytes.size();
+  return report;
+}
+
+Result<ScanReport> scan_file(const ModelFile& file) {
+  const ByteSpan bytes = file.input.bytes();
+  if (file.is_index && format::is_shard_index(bytes)) {
+    ScanReport report;
+    report.formats.emplace_back("index");
+    report.size = bytes.size();
+    report.parts = 1;
+    return report;
+  }
+  if (file.parts.empty()) return scan(bytes);
+  FileScanner scanner;
+  scanner.run_parts(bytes, file.parts);
   ScanReport report = scanner.finish();
   report.size = bytes.size();
   return report;

@@ -7,7 +7,10 @@
 namespace tare {
 namespace {
 
+// Of a grid, and for each of its blocks: blocks that divide a tensor along its axes are one cell
+// each.
 constexpr std::uint64_t kMaxCells = 1'000'000;
+constexpr std::uint64_t kMaxCellsPerBlock = 1000;
 
 Result<void> check_place(const TensorBlock& block, const Shape& shape) {
   const auto outside = fail(ErrorCode::kMalformed, "a block reaches out of the tensor");
@@ -61,11 +64,13 @@ Result<void> BlockGrid::cut(const TensorView& view) {
     cuts.erase(repeated.begin(), repeated.end());
     if (cuts.size() > 2) axes_ = axis + 1;
   }
+  const std::uint64_t most =
+      std::min<std::uint64_t>(kMaxCells, kMaxCellsPerBlock * view.blocks.size());
   std::uint64_t cells = 1;
   for (std::size_t axis = 0; axis < axes_; ++axis) {
     const auto product = checked_mul(cells, cuts_[axis].size() - 1);
-    if (!product || *product > kMaxCells) {
-      return fail(ErrorCode::kLimit, "blocks cut the tensor into more than a million cells");
+    if (!product || *product > most) {
+      return fail(ErrorCode::kLimit, "blocks cut the tensor into more cells than tare counts");
     }
     cells = *product;
   }

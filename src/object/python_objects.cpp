@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cmath>
+#include <compare>
+#include <map>
 #include <unordered_map>
 
 namespace tare::object {
@@ -9,6 +13,45 @@ namespace {
 
 using pickle::Update;
 using pickle::UpdateKind;
+
+// A key that is no text, equal to another one if Python takes the two for one. A tuple is equal to
+// itself only.
+struct OtherKey {
+  Role role = Role::kKey;
+  enum class Type : std::uint8_t { kBytes, kNumber, kFraction, kObject } type = Type::kObject;
+  std::uint64_t number = 0;
+  std::string_view bytes{};
+
+  friend auto operator<=>(const OtherKey&, const OtherKey&) = default;
+};
+
+// 1, 1.0 and True are one number.
+OtherKey float_key(Role role, double value) {
+  constexpr double kLimit = 0x1p63;
+  if (value >= -kLimit && value < kLimit && value == std::trunc(value)) {
+    return {role, OtherKey::Type::kNumber,
+            static_cast<std::uint64_t>(static_cast<std::int64_t>(value))};
+  }
+  return {role, OtherKey::Type::kFraction, std::bit_cast<std::uint64_t>(value)};
+}
+
+OtherKey other_key(const Graph& graph, Role role, Value key) {
+  using Type = OtherKey::Type;
+  switch (graph.kind(key)) {
+    case pickle::Kind::kBytes:
+      return {role, Type::kBytes, 0, graph.text(key)};
+    case pickle::Kind::kInt:
+      return {role, Type::kNumber, static_cast<std::uint64_t>(graph.integer(key))};
+    case pickle::Kind::kBool:
+      return {role, Type::kNumber, graph.boolean(key) ? 1U : 0U};
+    case pickle::Kind::kFloat:
+      if (!std::isnan(graph.real(key))) return float_key(role, graph.real(key));
+      break;
+    default:
+      break;
+  }
+  return {role, Type::kObject, key.bits()};
+}
 
 // Children of one object, in order, each key once.
 class ChildList {
@@ -33,25 +76,17 @@ class ChildList {
   std::vector<Child> children_;
   std::uint64_t indices_ = 0;
   std::uint64_t states_ = 0;
-  // Places of what was set, by role and key; texts and numbers by what they say.
+  // Places of what was set: of items and of attributes, by what the key says.
   std::array<std::unordered_map<std::string_view, std::size_t>, 2> texts_;
-  std::array<std::unordered_map<std::int64_t, std::size_t>, 2> numbers_;
-  std::array<std::unordered_map<std::uint32_t, std::size_t>, 2> others_;
+  std::map<OtherKey, std::size_t> others_;
 };
 
 void ChildList::set(Role role, Value key, Value value) {
   const std::size_t place = children_.size();
-  const std::size_t table = role == Role::kKey ? 0 : 1;
-  std::size_t found = place;
-  if (graph_.is_text(key)) {
-    found = texts_.at(table).try_emplace(graph_.text(key), place).first->second;
-  } else if (graph_.kind(key) == pickle::Kind::kInt) {
-    found = numbers_.at(table).try_emplace(graph_.integer(key), place).first->second;
-  } else if (graph_.kind(key) == pickle::Kind::kBool) {
-    found = numbers_.at(table).try_emplace(graph_.boolean(key) ? 1 : 0, place).first->second;
-  } else {
-    found = others_.at(table).try_emplace(key.bits(), place).first->second;
-  }
+  const std::size_t found =
+      graph_.is_text(key)
+          ? texts_.at(role == Role::kKey ? 0 : 1).try_emplace(graph_.text(key), place).first->second
+          : others_.try_emplace(other_key(graph_, role, key), place).first->second;
   if (found == place) {
     children_.push_back({role, key, 0, value});
   } else {
@@ -86,7 +121,7 @@ class Looker {
  private:
   void look_at_call();
   void look_at_container(Kind kind);
-  void look_at_instance(std::span<const Value> arguments);
+  void look_at_instance(std::span<const Value> arguments, Value keywords);
   void take_class(Value global);
   // What a container is made from: another container.
   void add_contents(Kind kind, Value source);
@@ -189,11 +224,16 @@ void Looker::look_at_call() {
     add_contents(Kind::kSequence, arguments[2]);
     return add_updates();
   }
-  if (is_copyreg && (name == "__newobj__" || name == "__newobj_ex__")) {
+  if (is_copyreg && name == "__newobj__") {
     take_class(arguments[0]);
-    return look_at_instance(arguments.subspan(1));
+    return look_at_instance(arguments.subspan(1), Value());
   }
-  look_at_instance(arguments);
+  if (is_copyreg && name == "__newobj_ex__" && arguments.size() == 3 &&
+      graph_.kind(arguments[1]) == pickle::Kind::kTuple) {
+    take_class(arguments[0]);
+    return look_at_instance(graph_.tuple_items(arguments[1]), arguments[2]);
+  }
+  look_at_instance(arguments, graph_.keywords(value_));
 }
 
 void Looker::look_at_container(Kind kind) {
@@ -208,10 +248,9 @@ void Looker::look_at_container(Kind kind) {
   add_updates();
 }
 
-void Looker::look_at_instance(std::span<const Value> arguments) {
+void Looker::look_at_instance(std::span<const Value> arguments, Value keywords) {
   view_.kind = Kind::kInstance;
   for (std::size_t i = 0; i < arguments.size(); ++i) children_.add_argument(i, arguments[i]);
-  const Value keywords = graph_.keywords(value_);
   if (graph_.kind(keywords) == pickle::Kind::kDict) add_attribute_dict(keywords);
   add_updates();
 }

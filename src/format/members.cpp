@@ -80,7 +80,7 @@ Result<ModelContents> contents_of_members(const std::vector<Member>& members,
     // Beside it there may be others that hold none: they keep their names.
     for (Root& root : roots) {
       if (!root.tensors.empty() ||
-          (root.document && object::count_tensors(*root.document, root.document->root(), 1) > 0)) {
+          (root.document && object::holds_tensors(*root.document, root.document->root()))) {
         root.name.clear();
       }
     }

@@ -58,21 +58,26 @@ class ChildList {
  public:
   explicit ChildList(const Graph& graph) : graph_(graph) {}
 
-  void add_index(Value value) { children_.push_back({Role::kIndex, {}, indices_++, value}); }
-  void add_argument(std::uint64_t index, Value value) {
-    children_.push_back({Role::kArgument, {}, index, value});
-  }
-  void add_state(Value value) { children_.push_back({Role::kState, {}, states_++, value}); }
+  void add_index(Value value) { add({Role::kIndex, {}, indices_++, value}); }
+  void add_argument(std::uint64_t index, Value value) { add({Role::kArgument, {}, index, value}); }
+  void add_state(Value value) { add({Role::kState, {}, states_++, value}); }
   void set(Role role, Value key, Value value);
   // Keys and values that alternate.
   void set_all(Role role, std::span<const Value> items) {
     for (std::size_t i = 0; i + 1 < items.size(); i += 2) set(role, items[i], items[i + 1]);
   }
 
+  std::uint64_t steps() const { return steps_; }
   std::vector<Child> take() { return std::move(children_); }
 
  private:
+  void add(const Child& child) {
+    ++steps_;
+    children_.push_back(child);
+  }
+
   const Graph& graph_;
+  std::uint64_t steps_ = 0;
   std::vector<Child> children_;
   std::uint64_t indices_ = 0;
   std::uint64_t states_ = 0;
@@ -87,6 +92,7 @@ void ChildList::set(Role role, Value key, Value value) {
       graph_.is_text(key)
           ? texts_.at(role == Role::kKey ? 0 : 1).try_emplace(graph_.text(key), place).first->second
           : others_.try_emplace(other_key(graph_, role, key), place).first->second;
+  ++steps_;
   if (found == place) {
     children_.push_back({role, key, 0, value});
   } else {
@@ -183,6 +189,7 @@ ObjectView Looker::look() {
       add_updates();
       break;
   }
+  view_.steps = children_.steps();
   view_.children = children_.take();
   return std::move(view_);
 }
@@ -371,16 +378,24 @@ ObjectView look(const Graph& graph, Value value) {
   return Looker(graph, value).look();
 }
 
-std::optional<Value> paddle_tensor(const Graph& graph, Value value) {
-  if (!is_call_to(graph, value, "builtins", "eval")) return std::nullopt;
-  const auto arguments = call_arguments(graph, value);
+std::optional<Value> paddle_argument(const Graph& graph, std::span<const Value> arguments) {
   if (arguments.size() != 2 || graph.text_or_empty(arguments[0]) != "data" ||
       graph.kind(arguments[1]) != pickle::Kind::kDict) {
     return std::nullopt;
   }
-  const auto items = look(graph, arguments[1]).children;
-  if (items.size() != 1 || graph.text_or_empty(items[0].key) != "data") return std::nullopt;
-  return items[0].value;
+  std::optional<Value> found;
+  for (const Update update : graph.updates(arguments[1])) {
+    if (found || update.items.size() != 2 || graph.text_or_empty(update.items[0]) != "data") {
+      return std::nullopt;
+    }
+    found = update.items[1];
+  }
+  return found;
+}
+
+std::optional<Value> paddle_tensor(const Graph& graph, Value value) {
+  if (!is_call_to(graph, value, "builtins", "eval")) return std::nullopt;
+  return paddle_argument(graph, call_arguments(graph, value));
 }
 
 const Child* find_attribute(const ObjectView& view, const Graph& graph, std::string_view name) {

@@ -107,14 +107,20 @@ TEST(DenseTensors, AreReadFromEveryVersionOfTheirFunction) {
 }
 
 TEST(DenseTensors, HaveTheTypeOfTheirStorage) {
-  for (const auto& [name, dtype, bytes] : std::vector<std::tuple<const char*, const char*, int>>{
-           {"DoubleStorage", "F64", 8},        {"FloatStorage", "F32", 4},
-           {"HalfStorage", "F16", 2},          {"BFloat16Storage", "BF16", 2},
-           {"LongStorage", "I64", 8},          {"IntStorage", "I32", 4},
-           {"ShortStorage", "I16", 2},         {"CharStorage", "I8", 1},
-           {"ByteStorage", "U8", 1},           {"BoolStorage", "BOOL", 1},
-           {"ComplexFloatStorage", "C64", 8},  {"ComplexDoubleStorage", "C128", 16},
-           {"UntypedStorage", "U8", 1}}) {
+  for (const auto& [name, dtype, bytes] :
+       std::vector<std::tuple<const char*, const char*, int>>{{"DoubleStorage", "F64", 8},
+                                                              {"FloatStorage", "F32", 4},
+                                                              {"HalfStorage", "F16", 2},
+                                                              {"BFloat16Storage", "BF16", 2},
+                                                              {"LongStorage", "I64", 8},
+                                                              {"IntStorage", "I32", 4},
+                                                              {"ShortStorage", "I16", 2},
+                                                              {"CharStorage", "I8", 1},
+                                                              {"ByteStorage", "U8", 1},
+                                                              {"BoolStorage", "BOOL", 1},
+                                                              {"ComplexFloatStorage", "C64", 8},
+                                                              {"ComplexDoubleStorage", "C128", 16},
+                                                              {"UntypedStorage", "U8", 1}}) {
     const std::string exact(static_cast<std::size_t>(3 * bytes), 'x');
     EXPECT_EQ(read(vector_of(name, "0", 3), {{"0", exact}}), std::string(dtype) + " [3] (1) @0");
     EXPECT_THAT(read(vector_of(name, "0", 3), {{"0", exact.substr(1)}}),
@@ -135,28 +141,27 @@ std::string v3(const std::string& storage, std::int64_t offset,
 
 // Its storage counts bytes, the tensor elements of its type.
 TEST(DenseTensors, OfVersion3HaveATypeOfTheirOwn) {
-  for (const auto& [name, dtype] : std::vector<std::pair<const char*, const char*>>{
-           {"uint16", "U16"},
-           {"uint32", "U32"},
-           {"uint64", "U64"},
-           {"float8_e4m3fn", "F8_E4M3"},
-           {"float8_e5m2", "F8_E5M2"},
-           {"float8_e4m3fnuz", "F8_E4M3FNUZ"},
-           {"float8_e5m2fnuz", "F8_E5M2FNUZ"},
-           {"float8_e8m0fnu", "F8_E8M0"},
-           {"complex32", "C32"},
-           {"float32", "F32"}}) {
+  for (const auto& [name, dtype] :
+       std::vector<std::pair<const char*, const char*>>{{"uint16", "U16"},
+                                                        {"uint32", "U32"},
+                                                        {"uint64", "U64"},
+                                                        {"float8_e4m3fn", "F8_E4M3"},
+                                                        {"float8_e5m2", "F8_E5M2"},
+                                                        {"float8_e4m3fnuz", "F8_E4M3FNUZ"},
+                                                        {"float8_e5m2fnuz", "F8_E5M2FNUZ"},
+                                                        {"float8_e8m0fnu", "F8_E8M0"},
+                                                        {"complex32", "C32"},
+                                                        {"float32", "F32"}}) {
     EXPECT_EQ(read(v3(untyped("0", 16), 0, {2}, {1}, global("torch", name))),
               std::string(dtype) + " [2] (1) @0");
   }
-  EXPECT_EQ(read(v3(untyped("0", 16), 1, {7}, {1}, global("torch", "uint16"))),
-            "U16 [7] (1) @1");
+  EXPECT_EQ(read(v3(untyped("0", 16), 1, {7}, {1}, global("torch", "uint16"))), "U16 [7] (1) @1");
   EXPECT_THAT(read(v3(untyped("0", 16), 2, {7}, {1}, global("torch", "uint16"))),
               StartsWith("malformed: "));
   for (const char* name : {"bits8", "bits1x8", "uint4", "int3", "quint8"}) {
-    EXPECT_EQ(read(v3(untyped("0", 16), 0, {2}, {1}, global("torch", name))),
-              "unsupported: is of the type " + std::string(name) +
-                  ", which this version does not read");
+    EXPECT_EQ(
+        read(v3(untyped("0", 16), 0, {2}, {1}, global("torch", name))),
+        "unsupported: is of the type " + std::string(name) + ", which this version does not read");
   }
   EXPECT_THAT(read(v3(untyped("0", 16), 0, {2}, {1}, global("torch", "float1"))),
               StartsWith("unsupported: "));
@@ -197,8 +202,8 @@ TEST(DenseTensors, TakeSizesInAnyForm) {
 
 // Each of the fields, wrong in every way.
 TEST(DenseTensors, AreRefusedIfAFieldLies) {
-  const std::vector<std::string> good = {floats(),       integer(0),     sizes({2, 2}),
-                                         sizes({2, 1}),  boolean(false), ordered_dict()};
+  const std::vector<std::string> good = {floats(),      integer(0),     sizes({2, 2}),
+                                         sizes({2, 1}), boolean(false), ordered_dict()};
   const auto with = [&](std::size_t field, const std::string& value) {
     auto arguments = good;
     arguments[field] = value;
@@ -206,16 +211,17 @@ TEST(DenseTensors, AreRefusedIfAFieldLies) {
   };
   ASSERT_EQ(with(0, floats()), kFloats);
   const std::string huge = "\x8A\x09" + std::string(8, '\xFF') + "\x01";  // more than 64 bits
-  for (const std::string& offset :
-       {integer(-1), integer(1), integer(INT64_MAX), huge, real(0), str("0"), kNone, tuple({}),
-        floats()}) {
-    EXPECT_THAT(with(1, offset), testing::AnyOf(StartsWith("malformed: "), StartsWith("overflow: ")))
+  for (const std::string& offset : {integer(-1), integer(1), integer(INT64_MAX), huge, real(0),
+                                    str("0"), kNone, tuple({}), floats()}) {
+    EXPECT_THAT(with(1, offset),
+                testing::AnyOf(StartsWith("malformed: "), StartsWith("overflow: ")))
         << offset;
   }
   for (const std::string& shape :
        {sizes({-2, 2}), sizes({2, 3}), sizes({INT64_MAX, 2}), sizes({INT64_MAX, INT64_MAX}),
         sizes({4}), sizes({2, 2, 1}), tuple({huge, integer(1)}), tuple({real(2), integer(2)}),
-        tuple({str("2"), integer(2)}), kNone, integer(4), str("2"), dict({}), tuple({kNone, kNone})}) {
+        tuple({str("2"), integer(2)}), kNone, integer(4), str("2"), dict({}),
+        tuple({kNone, kNone})}) {
     EXPECT_THAT(with(2, shape), testing::AnyOf(StartsWith("malformed: "), StartsWith("overflow: ")))
         << shape;
   }
@@ -237,9 +243,15 @@ TEST(DenseTensors, AreRefusedIfAFieldLies) {
 }
 
 TEST(DenseTensors, AreRefusedWithTheWrongNumberOfArguments) {
-  const std::vector<std::string> all = {floats(),       integer(0),     sizes({2, 2}),
-                                        sizes({2, 1}),  boolean(false), ordered_dict(),
-                                        global("torch", "float32"), "N", "N"};
+  const std::vector<std::string> all = {floats(),
+                                        integer(0),
+                                        sizes({2, 2}),
+                                        sizes({2, 1}),
+                                        boolean(false),
+                                        ordered_dict(),
+                                        global("torch", "float32"),
+                                        "N",
+                                        "N"};
   const auto refused = [&](const char* function, std::size_t count) {
     const std::vector<std::string> some(all.begin(), all.begin() + static_cast<long>(count));
     return read(rebuild(function, some)) == "malformed: a tensor is made from unexpected arguments";
@@ -252,7 +264,7 @@ TEST(DenseTensors, AreRefusedWithTheWrongNumberOfArguments) {
     EXPECT_TRUE(refused("_rebuild_tensor_v2", count)) << count;
   }
   // Arguments that are no tuple.
-  EXPECT_THAT(read(global("torch._utils", "_rebuild_tensor") + "NR"), StartsWith("malformed: "));
+  EXPECT_THAT(read(global("torch._utils", "_rebuild_tensor") + "]R"), StartsWith("malformed: "));
 }
 
 TEST(DenseTensors, MayBeConjugatedAndNegated) {
@@ -269,9 +281,8 @@ TEST(DenseTensors, MayBeConjugatedAndNegated) {
   EXPECT_EQ(with_metadata(dict({{str("conj"), boolean(false)}})), "C64 [2] (1) @0");
   EXPECT_EQ(with_metadata(dict({{str("conj"), yes}, {str("conj"), boolean(false)}})),
             "C64 [2] (1) @0");
-  for (const std::string& metadata :
-       {dict({{str("zero"), yes}}), dict({{str("conj"), integer(1)}}), dict({{yes, yes}}),
-        integer(1), tuple({}), str("conj")}) {
+  for (const std::string& metadata : {dict({{str("zero"), yes}}), dict({{str("conj"), integer(1)}}),
+                                      dict({{yes, yes}}), integer(1), tuple({}), str("conj")}) {
     EXPECT_THAT(with_metadata(metadata), StartsWith("unsupported: ")) << metadata;
   }
 }
@@ -289,8 +300,8 @@ TEST(DenseTensors, HaveALimitedNumberOfAxes) {
   const std::vector<std::int64_t> ones(1000, 1);
   EXPECT_THAT(read(tensor_v2(floats(), 0, ones, ones)), StartsWith("F32 [1,1,1"));
   const std::vector<std::int64_t> more(5000, 1);
-  EXPECT_THAT(read(tensor_v2(floats(), 0, more, more)), StartsWith("limit: "));
-  EXPECT_THAT(read(tensor_v2(floats(), 0, {1}, more)), StartsWith("limit: "));
+  EXPECT_THAT(read(tensor_v2(floats(), 0, more, more)), StartsWith("malformed: "));
+  EXPECT_THAT(read(tensor_v2(floats(), 0, {1}, more)), StartsWith("malformed: "));
 }
 
 // ---- storages
@@ -305,7 +316,9 @@ TEST(Storages, HaveKeysOfSeveralKinds) {
   EXPECT_EQ(with_key(str("7")), "F32 [4] (1) @0");
   EXPECT_EQ(with_key(integer(7)), "F32 [4] (1) @0");  // torch.package
   EXPECT_EQ(with_key(bytes("7")), "F32 [4] (1) @0");  // Python 2
-  EXPECT_EQ(with_key("U\x01" "7"), "F32 [4] (1) @0");
+  EXPECT_EQ(with_key("U\x01"
+                     "7"),
+            "F32 [4] (1) @0");
   EXPECT_THAT(with_key(integer(-7)), StartsWith("unsupported: "));
   EXPECT_THAT(with_key(real(7)), StartsWith("unsupported: "));
   EXPECT_THAT(with_key(kNone), StartsWith("unsupported: "));
@@ -368,10 +381,10 @@ TEST(Storages, MayBePartsOfOthers) {
   EXPECT_THAT(with_view(integer(2)), StartsWith("unsupported: "));
   // And the elements are those from there on.
   TestDocument document(
-      stream(tensor_v2(persistent(tuple({str("storage"), global("torch", "FloatStorage"), str("0"),
-                                         str("cpu"), integer(4),
-                                         tuple({str("9"), integer(2), integer(2)})})),
-                       0, {2}, {1})),
+      stream(tensor_v2(
+          persistent(tuple({str("storage"), global("torch", "FloatStorage"), str("0"), str("cpu"),
+                            integer(4), tuple({str("9"), integer(2), integer(2)})})),
+          0, {2}, {1})),
       kStorages);
   const auto& tensor = document->tensor(document.root());
   ASSERT_TRUE(tensor.has_value());
@@ -380,7 +393,8 @@ TEST(Storages, MayBePartsOfOthers) {
 
 // The first class counts for all, as in torch.
 TEST(Storages, HaveTheClassOfTheirFirstId) {
-  const std::string both = tuple({vector_of("FloatStorage", "0", 4), vector_of("IntStorage", "0", 4)});
+  const std::string both =
+      tuple({vector_of("FloatStorage", "0", 4), vector_of("IntStorage", "0", 4)});
   TestDocument mixed(stream(both), kStorages);
   const auto tensors = mixed.graph().tuple_items(mixed.root());
   EXPECT_EQ(tensor_text(mixed->tensor(tensors[1])), "F32 [4] (1) @0");
@@ -439,18 +453,17 @@ TEST(Wrappers, OfSubclassesCallTheFunctionThatTheyName) {
                         {global("torch._utils", "_rebuild_parameter"), type,
                          tuple({small(), boolean(true), ordered_dict()}), "}"})),
             kFloats);
-  EXPECT_EQ(
-      read(called("torch._tensor", v2_name,
-                  {global("torch._tensor", v2_name), type, tuple({function, type, tuple(v2), "}"}),
-                   "}"})),
-      kFloats);
-  for (const auto& arguments : std::vector<std::vector<std::string>>{
-           {},
-           {function, type, tuple(v2)},
-           {function, type, tuple(v2), "}", "N"},
-           {function, type, list(v2), "}"},
-           {str("f"), type, tuple(v2), "}"},
-           {called("mod", "f"), type, tuple(v2), "}"}}) {
+  EXPECT_EQ(read(called("torch._tensor", v2_name,
+                        {global("torch._tensor", v2_name), type,
+                         tuple({function, type, tuple(v2), "}"}), "}"})),
+            kFloats);
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {function, type, tuple(v2)},
+                                             {function, type, tuple(v2), "}", "N"},
+                                             {function, type, list(v2), "}"},
+                                             {str("f"), type, tuple(v2), "}"},
+                                             {called("mod", "f"), type, tuple(v2), "}"}}) {
     EXPECT_EQ(read(called("torch._tensor", v2_name, arguments)),
               "malformed: a tensor is made from unexpected arguments");
   }
@@ -524,9 +537,8 @@ TEST(QuantizedTensors, HaveAScaleForAll) {
   }
 }
 
-const Storages kQuantized = {{"q", "\1\2\3\4"},
-                             {"s", memory_of<double>({0.5, 2})},
-                             {"z", memory_of<std::int64_t>({1, 0})}};
+const Storages kQuantized = {
+    {"q", "\1\2\3\4"}, {"s", memory_of<double>({0.5, 2})}, {"z", memory_of<std::int64_t>({1, 0})}};
 
 std::string per_channel(const std::string& scales, const std::string& zero_points,
                         std::int64_t axis, std::string_view scheme = "per_channel_affine") {
@@ -582,9 +594,8 @@ TEST(QuantizedTensors, AreRefusedIfAFieldLies) {
     return read(quantized(storage, scheme), kQuantized);
   };
   EXPECT_THAT(with(q, per_tensor(real(1), integer(0))), StartsWith("quantized_per_tensor"));
-  for (const std::string& scheme :
-       {per_tensor(str("1"), integer(0)), per_tensor(real(1), real(0)), per_tensor(kNone, kNone),
-        kNone, list({}), integer(1)}) {
+  for (const std::string& scheme : {per_tensor(str("1"), integer(0)), per_tensor(real(1), real(0)),
+                                    per_tensor(kNone, kNone), kNone, list({}), integer(1)}) {
     EXPECT_THAT(with(q, scheme), StartsWith("malformed: ")) << scheme;
   }
   for (const std::string& scheme :
@@ -601,8 +612,9 @@ TEST(QuantizedTensors, AreRefusedIfAFieldLies) {
               StartsWith("malformed: "));
   EXPECT_THAT(with(storage("QInt8Storage", "q", 5), per_tensor(real(1), integer(0))),
               StartsWith("malformed: "));
-  EXPECT_THAT(read(rebuild("_rebuild_qtensor", {q, integer(0), sizes({1}), sizes({1})}), kQuantized),
-              StartsWith("malformed: "));
+  EXPECT_THAT(
+      read(rebuild("_rebuild_qtensor", {q, integer(0), sizes({1}), sizes({1})}), kQuantized),
+      StartsWith("malformed: "));
 }
 
 // ---- sparse and nested tensors
@@ -633,7 +645,7 @@ TEST(SparseTensors, OfCoordinates) {
   EXPECT_THAT(coo({indices, values, sizes({-1})}), StartsWith("malformed: "));
   EXPECT_THAT(coo({indices, kNone, sizes({2, 3})}), StartsWith("malformed: "));
   EXPECT_THAT(coo({values, vector_of("FloatStorage", "v", 3), sizes({2})}),
-              StartsWith("malformed: the storage is shorter"));
+              StartsWith("malformed: the tensor reaches past the end"));
 }
 
 TEST(SparseTensors, OfCompressedIndices) {
@@ -641,19 +653,19 @@ TEST(SparseTensors, OfCompressedIndices) {
   const std::string plain = vector_of("LongStorage", "p", 2);
   const std::string values = vector_of("FloatStorage", "v", 2);
   for (const std::string name : {"csr", "csc", "bsr", "bsc"}) {
-    EXPECT_EQ(read(rebuild("_rebuild_sparse_tensor",
-                           {layout("torch.sparse_" + name),
-                            tuple({compressed, plain, values, sizes({2, 2})})}),
-                   kSparse),
-              "sparse_" + name +
-                  " F32 [2,2]; compressed_indices I64 [3] (1) @0; plain_indices I64 [2] (1) @0; "
-                  "values F32 [2] (1) @0");
+    EXPECT_EQ(
+        read(rebuild("_rebuild_sparse_tensor", {layout("torch.sparse_" + name),
+                                                tuple({compressed, plain, values, sizes({2, 2})})}),
+             kSparse),
+        "sparse_" + name +
+            " F32 [2,2]; compressed_indices I64 [3] (1) @0; plain_indices I64 [2] (1) @0; "
+            "values F32 [2] (1) @0");
   }
-  EXPECT_THAT(read(rebuild("_rebuild_sparse_csr_tensor",
-                           {layout("torch.sparse_csr"),
-                            tuple({compressed, plain, values, sizes({2, 2})})}),
-                   kSparse),
-              StartsWith("sparse_csr F32 [2,2]; "));
+  EXPECT_THAT(
+      read(rebuild("_rebuild_sparse_csr_tensor",
+                   {layout("torch.sparse_csr"), tuple({compressed, plain, values, sizes({2, 2})})}),
+           kSparse),
+      StartsWith("sparse_csr F32 [2,2]; "));
   for (const std::string& wrong :
        {layout("torch.strided"), layout("sparse_csr"), kNone, global("torch", "sparse_csr"),
         called("torch.serialization", "_get_layout"), called("mod", "_get_layout", {str("x")})}) {
@@ -698,12 +710,12 @@ TEST(MetaTensors, HaveATypeAndAShape) {
 }
 
 std::string wrapper_subclass(const std::string& state, const std::string& shape = sizes({4})) {
-  return called("torch._tensor", "_rebuild_from_type_v2",
-                {global("torch._utils", "_rebuild_wrapper_subclass"), global("mod", "Packed"),
-                 tuple({global("mod", "Packed"), global("torch", "float32"), shape, sizes({1}),
-                        integer(0), layout("torch.strided"), called("torch", "device", {str("cpu")}),
-                        boolean(false)}),
-                 state});
+  return called(
+      "torch._tensor", "_rebuild_from_type_v2",
+      {global("torch._utils", "_rebuild_wrapper_subclass"), global("mod", "Packed"),
+       tuple({global("mod", "Packed"), global("torch", "float32"), shape, sizes({1}), integer(0),
+              layout("torch.strided"), called("torch", "device", {str("cpu")}), boolean(false)}),
+       state});
 }
 
 TEST(Subclasses, KeepTheirElementsInTheirState) {
@@ -723,8 +735,8 @@ TEST(Subclasses, KeepTheirElementsInTheirState) {
 TEST(Subclasses, DoNotMultiplyWhatTheyShare) {
   std::vector<std::pair<std::string, std::string>> state;
   for (int i = 0; i < 5000; ++i) state.emplace_back(str("k" + std::to_string(i)), binget(9));
-  const std::string first = vector_of("FloatStorage", "0", 4) + binput(9) + "0" +
-                            dict(state) + binput(8) + "0";
+  const std::string first =
+      vector_of("FloatStorage", "0", 4) + binput(9) + "0" + dict(state) + binput(8) + "0";
   std::string many = "](";
   for (int i = 0; i < 3000; ++i) many += wrapper_subclass(binget(8));
   TestDocument document(stream(first + many + "e"), kStorages);
@@ -746,8 +758,10 @@ TEST(Subclasses, DoNotMultiplyWhatTheyShare) {
 // ---- files inside
 
 TEST(NestedFiles, HoldTheStorageOfATensor) {
-  std::string file = stream("\x8A\x0Al\xFC\x9C" "F\xF9 j\xA8P\x19") + stream(integer(1001)) +
-                     stream("}") + stream(storage("FloatStorage", "5", 4)) +
+  std::string file = stream(
+                         "\x8A\x0Al\xFC\x9C"
+                         "F\xF9 j\xA8P\x19") +
+                     stream(integer(1001)) + stream("}") + stream(storage("FloatStorage", "5", 4)) +
                      stream(list({str("5")})) + u64(4) + memory_of<float>({1, 2, 3, 4});
   const std::string loaded = called("torch.storage", "_load_from_bytes", {bytes(file)});
   EXPECT_EQ(read(tensor_v2(loaded, 0, {2, 2}, {2, 1})), kFloats);

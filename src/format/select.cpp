@@ -127,7 +127,7 @@ class Selector {
 
   const Model& model_;
   const SelectOptions& options_;
-  WalkBudget budget_;
+  WalkBudget budget_{5};  // what holds tensors, which are optimizers, what is taken, the scalars
   Selection out_;
 };
 

@@ -255,6 +255,9 @@ void Collector::enter(Document& document, Value value) {
     return add_leaf(document, value, "a reference to what holds it");
   }
   if (document.meaning(value) == Meaning::kObjects) return enter_objects(document, value);
+  if (const std::string text = document.numpy().describe(value); !text.empty()) {
+    return add_leaf(document, value, text);
+  }
   ObjectView view = module_view(graph, value);
   if (!budget_.take_steps(view.steps)) return;
   const bool is_container =
@@ -374,10 +377,10 @@ std::string count_text(const char* what, std::size_t count) {
 }  // namespace
 
 void WalkBudget::add(const Document& document) {
-  constexpr std::uint64_t kStepsPerOpcode = 32;
+  constexpr std::uint64_t kStepsPerOpcode = 4;
   constexpr std::uint64_t kTextPerByte = 4;
   if (!documents_.insert(&document).second) return;
-  steps_ += kStepsPerOpcode * document.run().opcode_count;
+  steps_ += walks_ * kStepsPerOpcode * document.run().opcode_count;
   text_ += kTextPerByte * document.run().end_offset;
 }
 

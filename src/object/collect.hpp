@@ -41,6 +41,8 @@ struct Collected {
 // share each other again and again: a few bytes can stand for more objects than can be counted.
 class WalkBudget {
  public:
+  // For so many walks over everything.
+  explicit WalkBudget(std::uint64_t walks = 1) : walks_(walks) {}
   // Adds what a document affords; once for each.
   void add(const Document& document);
   // False if it is used up, from then on.
@@ -55,6 +57,7 @@ class WalkBudget {
     return !used_up_;
   }
 
+  std::uint64_t walks_;
   std::set<const Document*> documents_;
   std::uint64_t steps_ = 100'000;                  // objects looked at
   std::uint64_t text_ = std::uint64_t{256} << 20;  // bytes of names and values

@@ -14,6 +14,9 @@ namespace {
 using pickle::Update;
 using pickle::UpdateKind;
 
+// Bytes of a text that are compared in the time of a step.
+constexpr std::size_t kTextOfAStep = 64;
+
 // A key that is no text, equal to another one if Python takes the two for one. A tuple is equal to
 // itself only.
 struct OtherKey {
@@ -67,6 +70,8 @@ class ChildList {
     for (std::size_t i = 0; i + 1 < items.size(); i += 2) set(role, items[i], items[i + 1]);
   }
 
+  // What was looked at and gave no child.
+  void step() { ++steps_; }
   std::uint64_t steps() const { return steps_; }
   std::vector<Child> take() { return std::move(children_); }
 
@@ -92,7 +97,7 @@ void ChildList::set(Role role, Value key, Value value) {
       graph_.is_text(key)
           ? texts_.at(role == Role::kKey ? 0 : 1).try_emplace(graph_.text(key), place).first->second
           : others_.try_emplace(other_key(graph_, role, key), place).first->second;
-  ++steps_;
+  steps_ += 1 + (graph_.is_text(key) ? graph_.text(key).size() / kTextOfAStep : 0);
   if (found == place) {
     children_.push_back({role, key, 0, value});
   } else {
@@ -270,6 +275,7 @@ void Looker::add_contents(Kind kind, Value source) {
   }
   if (graph_.kind(source) >= pickle::Kind::kGlobal) return;  // not a plain container
   for (const Update update : graph_.updates(source)) {
+    children_.step();
     if (update.kind == UpdateKind::kSetItems) {
       children_.set_all(Role::kKey, update.items);
     } else if (kind == Kind::kSequence) {
@@ -283,12 +289,14 @@ void Looker::add_pairs(Value source) {
   const pickle::Kind kind = graph_.kind(source);
   if (kind != pickle::Kind::kList && kind != pickle::Kind::kTuple) return;
   const auto add = [this](Value pair) {
+    children_.step();
     std::vector<Value> items;
     if (graph_.kind(pair) == pickle::Kind::kTuple) {
       const auto span = graph_.tuple_items(pair);
-      items.assign(span.begin(), span.end());
+      if (span.size() == 2) items.assign(span.begin(), span.end());
     } else if (graph_.kind(pair) == pickle::Kind::kList) {
       for (const Update update : graph_.updates(pair)) {
+        if (items.size() + update.items.size() > 2) return;
         items.insert(items.end(), update.items.begin(), update.items.end());
       }
     }
@@ -305,6 +313,7 @@ void Looker::add_pairs(Value source) {
 
 void Looker::add_updates() {
   for (const Update update : graph_.updates(value_)) {
+    children_.step();
     switch (update.kind) {
       case UpdateKind::kSetItems:
         children_.set_all(Role::kKey, update.items);
@@ -341,6 +350,7 @@ void Looker::add_attributes(Value state) {
 bool Looker::add_attribute_dict(Value state) {
   if (graph_.kind(state) != pickle::Kind::kDict) return false;
   for (const Update update : graph_.updates(state)) {
+    children_.step();
     if (update.kind == UpdateKind::kSetItems) children_.set_all(Role::kAttribute, update.items);
   }
   return true;

@@ -200,7 +200,8 @@ void Selector::take(Place place, const std::string& prefix) {
 
 void Selector::drop(Place place, const std::string& path) {
   out_.dropped.push_back(
-      {path, is_tensor(place) ? "a tensor" : object::describe(*place.document, place.value)});
+      {path, is_tensor(place) ? "a tensor"
+                              : object::describe(*place.document, place.value, budget_)});
 }
 
 // What stands in no pickle and is no tensor.
@@ -224,9 +225,8 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
       with_tensors.push_back(&root);
   }
   // The constants of TorchScript code are the model only if it has no tensors of its own.
-  if (with_tensors.size() > 1 && model_.format() == "torchscript") {
-    with_tensors.erase(with_tensors.begin() + 1, with_tensors.end());
-  }
+  const auto is_named = [](const Root* root) { return root->is_named; };
+  if (!std::ranges::all_of(with_tensors, is_named)) std::erase_if(with_tensors, is_named);
   if (with_tensors.size() > 1) {
     std::vector<std::string> names;
     for (const Root* root : with_tensors) names.push_back(root->name);

@@ -255,6 +255,7 @@ void Collector::enter(Document& document, Value value) {
     return add_leaf(document, value, "a reference to what holds it");
   }
   if (document.meaning(value) == Meaning::kObjects) return enter_objects(document, value);
+  if (budget_.is_used_up()) return;
   if (const std::string text = document.numpy().describe(value); !text.empty()) {
     return add_leaf(document, value, text);
   }
@@ -264,7 +265,7 @@ void Collector::enter(Document& document, Value value) {
       view.kind == Kind::kSequence || view.kind == Kind::kMapping || view.kind == Kind::kInstance;
   if (view.kind == Kind::kMapping && view.children.empty()) return;  // nothing, and of no type
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
-    return add_leaf(document, value, describe(document, value));
+    return add_leaf(document, value, describe(document, value, budget_));
   }
   Frame frame{&document,      {},    0,        {}, path_.size(), out_.leaves.size(),
               tensor_count(), value, has_name_};
@@ -310,7 +311,7 @@ void Collector::leave() {
   const bool has_tensors = tensor_count() > frame.tensors;
   if (!has_tensors && (options_.collapse || frame.children.empty())) {
     out_.leaves.resize(frame.leaves);
-    add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value));
+    add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value, budget_));
   }
   open_.erase({frame.document, *frame.document->graph().node_index(frame.value)});
   frames_.pop_back();
@@ -419,6 +420,7 @@ std::string child_name(const Graph& graph, const Child& child, std::size_t most)
 std::vector<Child> named_children(Document& document, Value value, WalkBudget& budget) {
   const Graph& graph = document.graph();
   budget.add(document);
+  if (budget.is_used_up()) return {};
   ObjectView view = module_view(graph, value);
   std::uint64_t steps = view.steps;
   if (is_module_view(view, graph)) {
@@ -434,10 +436,13 @@ bool is_module(const Graph& graph, Value value) {
   return is_module_view(module_view(graph, value), graph);
 }
 
-std::string describe(Document& document, Value value) {
+std::string describe(Document& document, Value value, WalkBudget& budget) {
   const Graph& graph = document.graph();
+  budget.add(document);
+  if (budget.is_used_up()) return "";
   if (const std::string array = document.numpy().describe(value); !array.empty()) return array;
   const ObjectView view = look(graph, value);
+  budget.take_steps(view.steps);
   switch (view.kind) {
     case Kind::kInstance:
       return view.name.empty() ? pickle::expression(graph, graph.callable(value), 100)

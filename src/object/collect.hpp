@@ -89,8 +89,8 @@ std::string child_name(const Graph& graph, const Child& child, std::size_t most 
 std::vector<Child> named_children(Document& document, Value value, WalkBudget& budget);
 
 // "dict of 3", "torch.nn.modules.linear.Linear", "int 3": text of the input, not fit for a terminal
-// as it is.
-std::string describe(Document& document, Value value);
+// as it is. Empty if the budget is used up.
+std::string describe(Document& document, Value value, WalkBudget& budget);
 
 // True for an object with the attributes of a torch.nn.Module.
 bool is_module(const Graph& graph, Value value);

@@ -48,13 +48,12 @@ struct ObjectNode {
   ObjectKind kind = ObjectKind::kNone;
   ObjectRole role = ObjectRole::kRoot;
   unsigned depth = 0;
-  // kKey and kAttribute: a text as it is, any other key as Python writes it. UTF-8 if the file has
-  // it so; not fit for a terminal.
+  // kKey and kAttribute: a text as it is, any other key as Python writes it; cut off as the value
+  // is. UTF-8 if the file has it so; not fit for a terminal.
   std::string key;
   // kSequence, kMapping: "list", "collections.OrderedDict". kInstance: the class, "module.Name".
   std::string type;
-  // Scalars and names: a text as it is, anything else as Python writes it, bytes and long numbers
-  // cut off.
+  // Scalars and names: a text as it is, anything else as Python writes it; cut off at 10,000 bytes.
   std::string value;
   std::uint64_t children = 0;  // of containers and instances
   // Containers and instances have numbers, in the order of the walk; a reference has the number of

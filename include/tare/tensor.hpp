@@ -79,7 +79,13 @@ struct Stored {
 // first, as PyTorch does.
 bool can_cast(DType from, DType to);
 
-struct TensorBlock;
+// A rectangular part of a tensor: `view` holds the elements from index `start` on. A template
+// because a vector wants to know its element before TensorView is complete.
+template <typename View>
+struct BlockOf {
+  Shape start;  // same length as the shape of the tensor
+  View view;
+};
 
 // A tensor as a strided view of a storage. Sizes, strides and offset were checked against the
 // storage when the view was made, so that every element lies inside `storage`.
@@ -92,7 +98,7 @@ struct TensorView {
   std::optional<Stored> stored{};  // nothing: as `dtype`, little-endian
   // If there are any, the tensor is put together from these; strides, offset, storage and `stored`
   // are not used.
-  std::vector<TensorBlock> blocks{};
+  std::vector<BlockOf<TensorView>> blocks{};
 
   // Bits of an element in the storage.
   unsigned stored_bits() const { return dtype_bits(stored ? stored->dtype : dtype); }
@@ -105,11 +111,7 @@ struct TensorView {
   ByteSpan contiguous_bytes() const;
 };
 
-// A rectangular part of a tensor: `view` holds the elements from index `start` on.
-struct TensorBlock {
-  Shape start;  // same length as the shape of the tensor
-  TensorView view;
-};
+using TensorBlock = BlockOf<TensorView>;
 
 // Checks a view: equal ranks, no overflow, every element inside the storage and, for packed types,
 // at the start of a byte. A tensor without elements is legal with any strides, but its shape must

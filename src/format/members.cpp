@@ -23,38 +23,54 @@ std::string root_name(std::string_view member) {
   return name;
 }
 
-// What a member holds, as roots under its name.
-std::vector<Root> roots_of(const Member& member, ModelContents& contents) {
+bool holds_tensors(const ModelContents& contents) {
+  return !contents.tensors.empty() || !contents.specials.empty();
+}
+
+// What a member holds.
+struct Found {
+  std::string name;  // of the member, as that of a root
+  bool holds_tensors = false;
   std::vector<Root> roots;
+};
+
+Found found_in(const Member& member, ModelContents& contents) {
+  Found found{root_name(member.name), holds_tensors(contents), {}};
   if (auto* forest = dynamic_cast<object::ObjectForest*>(contents.objects.get())) {
-    roots = forest->take_roots();
+    found.roots = forest->take_roots();
   } else {
-    Root root;
-    root.tensors = std::move(contents.tensors);
-    roots.push_back(std::move(root));
+    found.roots.emplace_back().tensors = std::move(contents.tensors);
   }
-  const std::string name = root_name(member.name);
-  for (Root& root : roots) {
-    root.name = root.name.empty() ? name : name + "." + root.name;
+  for (Root& root : found.roots) {
     root.entry = root.entry.empty() ? member.name : member.name + "!" + root.entry;
     for (NamedTensor& tensor : root.tensors) tensor.entry = root.entry;
   }
-  return roots;
+  return found;
 }
 
-bool holds_tensors(const ModelContents& contents) {
-  return !contents.tensors.empty() || !contents.specials.empty();
+// The roots of all members under the names of these; those of the only one that holds tensors under
+// their own.
+std::vector<Root> named_roots(std::vector<Found> members) {
+  const bool only_one = std::ranges::count_if(members, &Found::holds_tensors) == 1;
+  std::vector<Root> roots;
+  for (Found& member : members) {
+    for (Root& root : member.roots) {
+      if (!only_one || !member.holds_tensors) {
+        root.name = root.name.empty() ? member.name : member.name + "." + root.name;
+      }
+      roots.push_back(std::move(root));
+    }
+  }
+  return roots;
 }
 
 }  // namespace
 
 Result<ModelContents> contents_of_members(const std::vector<Member>& members,
                                           ReadContext& context) {
-  std::vector<Root> roots;
+  std::vector<Found> found;
   std::vector<Problem> problems;
   std::vector<std::shared_ptr<const void>> owners;
-  std::vector<std::string_view> formats;
-  std::size_t holders = 0;
   for (const Member& member : members) {
     if (member.bytes.empty() || detect(member.bytes).empty()) continue;
     auto contents = read_nested(member.bytes, context);
@@ -65,27 +81,13 @@ Result<ModelContents> contents_of_members(const std::vector<Member>& members,
     for (const Problem& problem : contents->problems) {
       problems.push_back({member.name + ": " + problem.subject, problem.error});
     }
-    if (holds_tensors(*contents)) {
-      ++holders;
-      formats.push_back(contents->format);
-    }
-    auto found = roots_of(member, *contents);
-    std::ranges::move(found, std::back_inserter(roots));
+    found.push_back(found_in(member, *contents));
     std::ranges::move(contents->owners, std::back_inserter(owners));
   }
-  if (roots.empty() && problems.empty()) {
+  if (found.empty() && problems.empty()) {
     return fail(ErrorCode::kWrongFormat, "an archive that holds no model file");
   }
-  if (holders == 1) {
-    // Beside it there may be others that hold none: they keep their names.
-    for (Root& root : roots) {
-      if (!root.tensors.empty() ||
-          (root.document && object::count_tensors(*root.document, root.document->root(), 1) > 0)) {
-        root.name.clear();
-      }
-    }
-  }
-  ModelContents contents = contents_of_roots(std::move(roots));
+  ModelContents contents = contents_of_roots(named_roots(std::move(found)));
   // What the roots find again is told with the member's name already.
   contents.problems = std::move(problems);
   contents.owners = std::move(owners);

@@ -55,11 +55,12 @@ Result<pickle::Run> run_whole(ByteSpan stream, std::uint64_t offset) {
 ModelContents contents_of_roots(std::vector<object::Root> roots) {
   ModelContents contents;
   std::set<std::string> imports;
+  object::WalkBudget budget;
   for (object::Root& root : roots) {
     if (root.document) {
       add_imports(root.document->run(), imports);
-      add_collected(contents,
-                    object::collect(*root.document, root.document->root(), {.prefix = root.name}));
+      add_collected(contents, object::collect(*root.document, root.document->root(),
+                                              {.prefix = root.name}, &budget));
       continue;
     }
     for (const NamedTensor& tensor : root.tensors) {

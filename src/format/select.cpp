@@ -17,6 +17,7 @@ using object::Graph;
 using object::ObjectForest;
 using object::Root;
 using object::Value;
+using object::WalkBudget;
 
 // Keys under which programs keep the weights, beside other things.
 constexpr std::array<std::string_view, 22> kModelKeys = {"state_dict",
@@ -63,25 +64,25 @@ Place settle(Place place) {
   return place;
 }
 
-bool holds_tensors(Place place) {
-  return object::count_tensors(*place.document, place.value, 1) > 0;
+bool holds_tensors(Place place, WalkBudget& budget) {
+  return object::holds_tensors(*place.document, place.value, &budget);
 }
 
 bool is_tensor(Place place) {
   return place.document->meaning(place.value) == object::Meaning::kTensor;
 }
 
-std::vector<Child> children_of(Place place) {
+std::vector<Child> children_of(Place place, WalkBudget& budget) {
   return is_tensor(place) ? std::vector<Child>()
-                          : object::named_children(*place.document, place.value);
+                          : object::named_children(*place.document, place.value, budget);
 }
 
 // What torch.optim.Optimizer.state_dict() returns, or a list of them.
-bool is_optimizer(Place place) {
+bool is_optimizer(Place place, WalkBudget& budget) {
   const Graph& graph = place.document->graph();
   bool state = false;
   bool groups = false;
-  const auto children = children_of(place);
+  const auto children = children_of(place, budget);
   for (const Child& child : children) {
     if (child.role != object::Role::kKey) continue;
     state = state || graph.text_or_empty(child.key) == "state";
@@ -90,10 +91,10 @@ bool is_optimizer(Place place) {
   return state && groups;
 }
 
-bool is_optimizer_list(Place place) {
-  const auto children = children_of(place);
+bool is_optimizer_list(Place place, WalkBudget& budget) {
+  const auto children = children_of(place, budget);
   return !children.empty() && std::ranges::all_of(children, [&](const Child& child) {
-    return is_optimizer({place.document, child.value});
+    return is_optimizer({place.document, child.value}, budget);
   });
 }
 
@@ -126,6 +127,7 @@ class Selector {
 
   const Model& model_;
   const SelectOptions& options_;
+  WalkBudget budget_{5};  // what holds tensors, which are optimizers, what is taken, the scalars
   Selection out_;
 };
 
@@ -152,6 +154,7 @@ std::expected<Selection, SelectFailure> Selector::select() {
     if (options_.keep_scalars) keep_scalars(*forest);
   }
   out_.files = model_.files();
+  if (budget_.is_used_up()) return std::unexpected(SelectFailure(object::too_many_objects()));
   strip();
   if (auto checked = check_names(); !checked) return std::unexpected(checked.error());
   return std::move(out_);
@@ -185,7 +188,7 @@ bool Selector::select_flat_key() {
 }
 
 void Selector::take(Place place, const std::string& prefix) {
-  Collected found = object::collect(*place.document, place.value, {.prefix = prefix});
+  Collected found = object::collect(*place.document, place.value, {.prefix = prefix}, &budget_);
   std::ranges::move(found.tensors, std::back_inserter(out_.tensors));
   std::ranges::move(found.specials, std::back_inserter(out_.specials));
   for (object::Trouble& trouble : found.troubles) {
@@ -198,7 +201,8 @@ void Selector::take(Place place, const std::string& prefix) {
 
 void Selector::drop(Place place, const std::string& path) {
   out_.dropped.push_back(
-      {path, is_tensor(place) ? "a tensor" : object::describe(*place.document, place.value)});
+      {path, is_tensor(place) ? "a tensor"
+                              : object::describe(*place.document, place.value, budget_)});
 }
 
 // What stands in no pickle and is no tensor.
@@ -218,7 +222,8 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
     }
     const Place place = settle({root.document.get(), root.document->root()});
     const bool only_one = forest.roots().size() == 1;
-    if (only_one || (holds_tensors(place) && !is_optimizer(place))) with_tensors.push_back(&root);
+    if (only_one || (holds_tensors(place, budget_) && !is_optimizer(place, budget_)))
+      with_tensors.push_back(&root);
   }
   // The constants of programs are the model only if there are no tensors of its own.
   if (!std::ranges::all_of(with_tensors, &Root::is_named)) {
@@ -271,11 +276,12 @@ Selector::Outcome Selector::select_in(Place root, const std::string& path) {
   std::vector<std::string> keys;
   std::set<std::uint32_t> distinct;
   const Part* chosen = nullptr;
-  for (const Child& child : children_of(root)) {
+  for (const Child& child : children_of(root, budget_)) {
     Part part{object::child_name(graph, child), child.role == object::Role::kKey,
               settle({root.document, child.value})};
-    part.holds = !is_tensor(part.place) && holds_tensors(part.place);
-    part.optimizer = part.holds && (is_optimizer(part.place) || is_optimizer_list(part.place));
+    part.holds = !is_tensor(part.place) && holds_tensors(part.place, budget_);
+    part.optimizer =
+        part.holds && (is_optimizer(part.place, budget_) || is_optimizer_list(part.place, budget_));
     parts.push_back(std::move(part));
   }
   for (const Part& part : parts) {
@@ -313,12 +319,12 @@ Selector::Outcome Selector::select_in(Place root, const std::string& path) {
 }
 
 // Follows the key from name to name; a name may have dots, the longest that fits counts.
-std::optional<Place> follow(Place place, std::string_view key) {
+std::optional<Place> follow(Place place, std::string_view key, WalkBudget& budget) {
   place = settle(place);
   while (!key.empty()) {
     std::optional<Value> next;
     std::size_t longest = 0;
-    for (const Child& child : children_of(place)) {
+    for (const Child& child : children_of(place, budget)) {
       const std::string name = object::child_name(place.document->graph(), child);
       const bool fits =
           key.starts_with(name) && (key.size() == name.size() || key[name.size()] == '.');
@@ -340,7 +346,7 @@ Selector::Outcome Selector::select_key(const ObjectForest& forest) {
       drop_leaves(root);
       if (!root.document) continue;
       Collected found =
-          object::collect(*root.document, root.document->root(), {.prefix = root.name});
+          object::collect(*root.document, root.document->root(), {.prefix = root.name}, &budget_);
       for (object::Leaf& leaf : found.leaves) {
         out_.dropped.push_back({std::move(leaf.path), std::move(leaf.text)});
       }
@@ -362,7 +368,7 @@ Selector::Outcome Selector::select_key(const ObjectForest& forest) {
       out_.key = options_.key;
       return {};
     }
-    const auto place = follow({root.document.get(), root.document->root()}, rest);
+    const auto place = follow({root.document.get(), root.document->root()}, rest, budget_);
     if (!place) continue;
     take(*place, "");
     out_.key = options_.key;
@@ -375,7 +381,7 @@ Selector::Outcome Selector::select_key(const ObjectForest& forest) {
     if (!root.name.empty()) failure.candidates.push_back(root.name);
     if (!root.document || forest.roots().size() > 1) continue;
     const Place top = settle({root.document.get(), root.document->root()});
-    for (const Child& child : children_of(top)) {
+    for (const Child& child : children_of(top, budget_)) {
       if (failure.candidates.size() < 50) {
         failure.candidates.push_back(object::child_name(top.document->graph(), child));
       }
@@ -388,7 +394,7 @@ void Selector::keep_scalars(const ObjectForest& forest) {
   for (const Root& root : forest.roots()) {
     if (!root.document) continue;
     Collected found = object::collect(*root.document, root.document->root(),
-                                      {.prefix = root.name, .collapse = false});
+                                      {.prefix = root.name, .collapse = false}, &budget_);
     for (object::Leaf& leaf : found.leaves) {
       if (leaf.is_scalar)
         out_.scalars.insert_or_assign(std::move(leaf.path), std::move(leaf.value));

@@ -139,7 +139,7 @@ Result<std::vector<Root>> open_script(const std::shared_ptr<Records>& records) {
   of_constants.index_prefix = "c";
   auto document = open_pickle(records, *constants, {"constants/", ""}, std::move(of_constants));
   if (!document) return std::unexpected(document.error());
-  if (object::count_tensors(**document, (*document)->root(), 1) > 0) {
+  if (object::holds_tensors(**document, (*document)->root())) {
     roots->push_back({"CONSTANTS", constants->name, std::move(*document)});
     roots->back().is_named = true;
   }

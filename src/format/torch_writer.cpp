@@ -233,7 +233,7 @@ Result<std::uint64_t> save_state_dict(const std::filesystem::path& path,
   for (const auto& [name, view] : tensors) {
     if (auto checked = check_view(view); !checked) return std::unexpected(checked.error());
     streamed.push_back({{name, view.dtype, view.shape},
-                        [&view = view](const ByteSink& sink) { return stream(view, sink); }});
+                        [source = &view](const ByteSink& sink) { return stream(*source, sink); }});
   }
   return save_archive(path, overwrite, [&](zip::Writer& archive, const std::string& stem) {
     return write_state_dict(archive, stem, streamed, layout);

@@ -12,13 +12,6 @@ using PickleKind = pickle::Kind;
 
 // Python itself gives up on objects nested deeper than this.
 constexpr std::size_t kMaxDepth = 1000;
-// Of all names together, bytes.
-constexpr std::size_t kMaxNameBytes = std::size_t{256} << 20;
-
-// Steps that suffice unless objects share each other again and again.
-std::size_t walk_budget(const Graph& graph) {
-  return 8 * graph.node_count() + 1'000'000;
-}
 
 // ---- modules
 
@@ -43,29 +36,31 @@ bool is_module_view(const ObjectView& view, const Graph& graph) {
 }
 
 std::vector<Child> entries_of(const ObjectView& module, const Graph& graph,
-                              std::string_view attribute) {
+                              std::string_view attribute, std::uint64_t& steps) {
   const Child* const map = find_attribute(module, graph, attribute);
   if (map == nullptr) return {};
-  auto entries = look(graph, map->value).children;
-  std::erase_if(entries, [&](const Child& entry) {
+  ObjectView entries = look(graph, map->value);
+  steps += entries.steps;
+  std::erase_if(entries.children, [&](const Child& entry) {
     return entry.role != Role::kKey || graph.kind(entry.value) == PickleKind::kNone;
   });
-  return entries;
+  return std::move(entries.children);
 }
 
-// What state_dict() goes through, in its order.
-std::vector<Child> module_children(const ObjectView& module, const Graph& graph) {
-  std::vector<Child> children = entries_of(module, graph, "_parameters");
+// What state_dict() goes through, in its order. Adds what was looked at to `steps`.
+std::vector<Child> module_children(const ObjectView& module, const Graph& graph,
+                                   std::uint64_t& steps) {
+  std::vector<Child> children = entries_of(module, graph, "_parameters", steps);
   std::set<std::string_view> left_out;
   if (const Child* set = find_attribute(module, graph, "_non_persistent_buffers_set")) {
-    for (const Child& name : look(graph, set->value).children) {
-      left_out.insert(graph.text_or_empty(name.value));
-    }
+    const ObjectView names = look(graph, set->value);
+    steps += names.steps;
+    for (const Child& name : names.children) left_out.insert(graph.text_or_empty(name.value));
   }
-  for (const Child& buffer : entries_of(module, graph, "_buffers")) {
+  for (const Child& buffer : entries_of(module, graph, "_buffers", steps)) {
     if (!left_out.contains(graph.text_or_empty(buffer.key))) children.push_back(buffer);
   }
-  const auto modules = entries_of(module, graph, "_modules");
+  const auto modules = entries_of(module, graph, "_modules", steps);
   children.insert(children.end(), modules.begin(), modules.end());
   return children;
 }
@@ -112,7 +107,7 @@ std::vector<Child> script_children(Document& document, ObjectView view) {
       return known != document.script()->end() &&
              !known->second.contains(graph.text_or_empty(child.key));
     }
-    return !is_script_class(look(graph, child.value));
+    return !called_module(graph, child.value).starts_with("__torch__");
   });
   return std::move(view.children);
 }
@@ -129,12 +124,13 @@ std::vector<Child> own_children(ObjectView view) {
 
 class Collector {
  public:
-  Collector(Document& document, const CollectOptions& options, std::size_t most)
+  // Stops at `most` tensors.
+  Collector(const CollectOptions& options, std::size_t most, WalkBudget& budget)
       : options_(options),
         most_(most),
         path_(options.prefix),
         has_name_(!options.prefix.empty()),
-        budget_(walk_budget(document.graph())) {}
+        budget_(budget) {}
 
   Collected collect(Document& document, Value root);
 
@@ -169,8 +165,6 @@ class Collector {
   std::string inside(const std::string& name) const {
     return has_name_ ? path_ + "." + name : name;
   }
-  // Takes what one more step costs; false if that is too much.
-  bool afford_step();
   void note_module_attributes(Document& document, const ObjectView& view);
 
   const CollectOptions& options_;
@@ -178,15 +172,15 @@ class Collector {
   Collected out_;
   std::string path_;
   bool has_name_;  // what is visited has one, be it empty
-  std::size_t budget_;
-  std::size_t name_bytes_ = 0;
+  WalkBudget& budget_;
   std::vector<Frame> frames_;
   std::set<std::pair<const Document*, std::uint32_t>> open_;  // nodes of the frames
 };
 
 Collected Collector::collect(Document& document, Value root) {
+  budget_.add(document);
   visit(document, root);
-  while (!frames_.empty() && tensor_count() < most_) {
+  while (!frames_.empty() && tensor_count() < most_ && !budget_.is_used_up()) {
     Frame& frame = frames_.back();
     path_.resize(frame.path_size);
     if (frame.next == frame.children.size()) {
@@ -195,9 +189,10 @@ Collected Collector::collect(Document& document, Value root) {
     }
     const Child child = frame.children[frame.next++];
     add_name(frame, child);
-    if (!afford_step()) break;
+    if (!budget_.take_steps(1) || !budget_.take_text(path_.size())) break;
     visit(*frame.document, child.value);
   }
+  if (budget_.is_used_up()) out_.troubles.push_back({"", too_many_objects()});
   return std::move(out_);
 }
 
@@ -212,14 +207,6 @@ void Collector::add_name(const Frame& frame, const Child& child) {
   }
   if (frames_.size() == 1 && child.role == Role::kIndex) path_ += frame.document->index_prefix();
   path_ += child_name(frame.document->graph(), child);
-}
-
-bool Collector::afford_step() {
-  name_bytes_ += path_.size();
-  if (budget_-- > 0 && name_bytes_ <= kMaxNameBytes) return true;
-  out_.troubles.push_back(
-      {"", {ErrorCode::kLimit, 0, Error::kNoOffset, "objects share each other too often to walk"}});
-  return false;
 }
 
 void Collector::visit(Document& document, Value value) {
@@ -245,6 +232,7 @@ void Collector::take_tensor(Document& document, Value value) {
   // A class that keeps its elements in other tensors is these.
   if (special.kind == SpecialKind::kSubclass && !special.parts.empty()) {
     for (const NamedTensor& part : special.parts) {
+      if (!budget_.take_text(path_.size() + part.name.size())) return;
       out_.tensors.push_back({inside(part.name), part.view, part.entry});
     }
     return;
@@ -256,6 +244,7 @@ void Collector::take_tensor(Document& document, Value value) {
 void Collector::take_file(Document& document, Value value) {
   const auto inner = document.file(value);
   if (!inner) return trouble(inner.error());
+  budget_.add(**inner);
   visit(**inner, (*inner)->root());
 }
 
@@ -266,18 +255,25 @@ void Collector::enter(Document& document, Value value) {
     return add_leaf(document, value, "a reference to what holds it");
   }
   if (document.meaning(value) == Meaning::kObjects) return enter_objects(document, value);
+  if (budget_.is_used_up()) return;
+  if (const std::string text = document.numpy().describe(value); !text.empty()) {
+    return add_leaf(document, value, text);
+  }
   ObjectView view = module_view(graph, value);
+  if (!budget_.take_steps(view.steps)) return;
   const bool is_container =
       view.kind == Kind::kSequence || view.kind == Kind::kMapping || view.kind == Kind::kInstance;
   if (view.kind == Kind::kMapping && view.children.empty()) return;  // nothing, and of no type
   if (!is_container || !node || is_plain_list(graph, view, options_.collapse)) {
-    return add_leaf(document, value, describe(document, value));
+    return add_leaf(document, value, describe(document, value, budget_));
   }
   Frame frame{&document,      {},    0,        {}, path_.size(), out_.leaves.size(),
               tensor_count(), value, has_name_};
   if (document.script() && is_torchbind_class(view)) return trouble(packed_parameters());
   if (is_module_view(view, graph)) {
-    frame.children = module_children(view, graph);
+    std::uint64_t steps = 0;
+    frame.children = module_children(view, graph, steps);
+    if (!budget_.take_steps(steps)) return;
     note_module_attributes(document, view);
   } else if (document.script() && is_script_class(view)) {
     frame.children = script_children(document, std::move(view));
@@ -299,6 +295,7 @@ void Collector::push(Frame frame) {
 void Collector::enter_objects(Document& document, Value value) {
   auto array = document.objects(value);
   if (!array) return trouble(array.error());
+  if (!budget_.take_steps(array->items.size())) return;
   Frame frame{&document,      {},    0,        {}, path_.size(), out_.leaves.size(),
               tensor_count(), value, has_name_};
   for (std::uint64_t i = 0; i < array->items.size(); ++i) {
@@ -314,7 +311,7 @@ void Collector::leave() {
   const bool has_tensors = tensor_count() > frame.tensors;
   if (!has_tensors && (options_.collapse || frame.children.empty())) {
     out_.leaves.resize(frame.leaves);
-    add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value));
+    add_leaf(*frame.document, frame.value, describe(*frame.document, frame.value, budget_));
   }
   open_.erase({frame.document, *frame.document->graph().node_index(frame.value)});
   frames_.pop_back();
@@ -330,6 +327,7 @@ void Collector::note_module_attributes(Document& document, const ObjectView& vie
       out_.troubles.push_back({inside("_packed_params"), packed_parameters()});
     }
     if (document.meaning(child.value) != Meaning::kTensor) continue;
+    if (!budget_.take_text(path_.size())) return;
     out_.leaves.push_back({inside(child_name(document.graph(), child)),
                            "a tensor that state_dict() leaves out", "", false});
   }
@@ -341,6 +339,7 @@ void Collector::add_leaf(Document& document, Value value, std::string text) {
   switch (graph.kind(value)) {
     case PickleKind::kString:
     case PickleKind::kPy2String:
+      if (!budget_.take_text(graph.text(value).size())) return;
       leaf.value = graph.text(value);
       leaf.is_scalar = true;
       break;
@@ -359,13 +358,17 @@ void Collector::add_leaf(Document& document, Value value, std::string text) {
       leaf.is_scalar = is_plain_list(graph, look(graph, value), false);
       break;
     case PickleKind::kCall:
-      leaf.value = document.numpy().scalar_text(value);
-      leaf.is_scalar = !leaf.value.empty();
+      if (auto number = document.numpy().scalar(value)) {
+        leaf.value = std::move(number->text);
+        leaf.is_scalar = true;
+      }
       break;
     default:
       break;
   }
-  out_.leaves.push_back(std::move(leaf));
+  if (budget_.take_text(leaf.text.size())) {
+    out_.leaves.push_back(std::move(leaf));
+  }
 }
 
 std::string count_text(const char* what, std::size_t count) {
@@ -374,16 +377,32 @@ std::string count_text(const char* what, std::size_t count) {
 
 }  // namespace
 
-Collected collect(Document& document, Value root, const CollectOptions& options) {
-  return Collector(document, options, SIZE_MAX).collect(document, root);
+void WalkBudget::add(const Document& document) {
+  constexpr std::uint64_t kStepsPerOpcode = 4;
+  constexpr std::uint64_t kTextPerByte = 4;
+  if (!documents_.insert(&document).second) return;
+  steps_ += walks_ * kStepsPerOpcode * document.run().opcode_count;
+  text_ += kTextPerByte * document.run().end_offset;
 }
 
-std::size_t count_tensors(Document& document, Value root, std::size_t most) {
-  const Collected found = Collector(document, {}, most).collect(document, root);
-  return found.tensors.size() + found.specials.size();
+Error too_many_objects() {
+  return {ErrorCode::kLimit, 0, Error::kNoOffset, "objects share each other too often to walk"};
 }
 
-std::string child_name(const Graph& graph, const Child& child) {
+Collected collect(Document& document, Value root, const CollectOptions& options,
+                  WalkBudget* budget) {
+  WalkBudget own;
+  return Collector(options, SIZE_MAX, budget == nullptr ? own : *budget).collect(document, root);
+}
+
+bool holds_tensors(Document& document, Value root, WalkBudget* budget) {
+  WalkBudget own;
+  if (budget == nullptr) budget = &own;
+  const Collected found = Collector({}, 1, *budget).collect(document, root);
+  return found.has_tensors() || budget->is_used_up();
+}
+
+std::string child_name(const Graph& graph, const Child& child, std::size_t most) {
   switch (child.role) {
     case Role::kIndex:
     case Role::kArgument:
@@ -394,14 +413,21 @@ std::string child_name(const Graph& graph, const Child& child) {
     case Role::kAttribute:
       break;
   }
-  if (graph.is_text(child.key)) return std::string(graph.text(child.key));
+  if (graph.is_text(child.key)) return std::string(graph.text(child.key).substr(0, most));
   return pickle::expression(graph, child.key, 100);
 }
 
-std::vector<Child> named_children(Document& document, Value value) {
+std::vector<Child> named_children(Document& document, Value value, WalkBudget& budget) {
   const Graph& graph = document.graph();
+  budget.add(document);
+  if (budget.is_used_up()) return {};
   ObjectView view = module_view(graph, value);
-  if (is_module_view(view, graph)) return module_children(view, graph);
+  std::uint64_t steps = view.steps;
+  if (is_module_view(view, graph)) {
+    auto children = module_children(view, graph, steps);
+    return budget.take_steps(steps) ? std::move(children) : std::vector<Child>();
+  }
+  if (!budget.take_steps(steps)) return {};
   if (document.script() && is_script_class(view)) return script_children(document, std::move(view));
   return own_children(std::move(view));
 }
@@ -410,10 +436,13 @@ bool is_module(const Graph& graph, Value value) {
   return is_module_view(module_view(graph, value), graph);
 }
 
-std::string describe(Document& document, Value value) {
+std::string describe(Document& document, Value value, WalkBudget& budget) {
   const Graph& graph = document.graph();
+  budget.add(document);
+  if (budget.is_used_up()) return "";
   if (const std::string array = document.numpy().describe(value); !array.empty()) return array;
   const ObjectView view = look(graph, value);
+  budget.take_steps(view.steps);
   switch (view.kind) {
     case Kind::kInstance:
       return view.name.empty() ? pickle::expression(graph, graph.callable(value), 100)

@@ -23,7 +23,16 @@ Value Document::unwrapped(Value value) const {
 }
 
 Meaning Document::meaning(Value value) {
-  value = unwrapped(value);
+  const pickle::Kind kind = graph().kind(value);
+  if (kind != pickle::Kind::kCall && kind != pickle::Kind::kPersistent) return Meaning::kPlain;
+  const auto known = meanings_.find(*graph().node_index(value));
+  if (known != meanings_.end()) return known->second;
+  const Meaning found = find_meaning(unwrapped(value));
+  meanings_.emplace(*graph().node_index(value), found);
+  return found;
+}
+
+Meaning Document::find_meaning(Value value) {
   const pickle::Kind kind = graph().kind(value);
   if (kind != pickle::Kind::kCall && kind != pickle::Kind::kPersistent) return Meaning::kPlain;
   if (is_tensor(graph(), value)) return Meaning::kTensor;
@@ -40,11 +49,10 @@ Meaning Document::meaning(Value value) {
 }
 
 const Result<AnyTensor>& Document::tensor(Value value) {
-  value = unwrapped(value);
   const std::uint32_t node = *graph().node_index(value);  // calls and persistent ids are nodes
   const auto known = tensors_.find(node);
   if (known != tensors_.end()) return known->second;
-  return tensors_.emplace(node, read(value)).first->second;
+  return tensors_.emplace(node, read(unwrapped(value))).first->second;
 }
 
 Result<AnyTensor> Document::read(Value value) {

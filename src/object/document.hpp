@@ -62,6 +62,7 @@ class Document {
   const std::string& index_prefix() const { return surroundings_.index_prefix; }
   TorchReader& torch() { return torch_; }
 
+  // Found once for each value.
   Meaning meaning(Value value);
   // The value itself, or what it wraps: PaddlePaddle saves tensors as eval('data', {'data':
   // array}).
@@ -75,6 +76,7 @@ class Document {
   Result<Document*> file(Value value);
 
  private:
+  Meaning find_meaning(Value value);
   Result<AnyTensor> read(Value value);
   Result<TorchReader::Loaded> load_storage(ByteSpan file);
   Result<Document*> open(ByteSpan file);
@@ -83,6 +85,7 @@ class Document {
   Surroundings surroundings_;
   TorchReader torch_;
   NumpyReader numpy_;
+  std::unordered_map<std::uint32_t, Meaning> meanings_;           // by node
   std::unordered_map<std::uint32_t, Result<AnyTensor>> tensors_;  // by node
   std::unordered_map<const std::byte*, Result<std::unique_ptr<Document>>> files_;
 };

@@ -1,10 +1,15 @@
 #include "object/joblib_arrays.hpp"
 
+#include <algorithm>
+
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
 
 namespace tare::object {
 namespace {
+
+// numpy has no more dimensions.
+constexpr std::size_t kMaxAxes = 64;
 
 bool is_joblib_module(std::string_view module) {
   return module == "joblib.numpy_pickle" || module == "sklearn.externals.joblib.numpy_pickle";
@@ -19,8 +24,27 @@ std::unexpected<Error> unexpected_wrapper() {
   return fail(ErrorCode::kMalformed, "an array of joblib with unexpected attributes");
 }
 
+// Not larger than any wrapper of joblib: it is looked at each time that it is given a state.
+bool is_small(const Graph& graph, Value object) {
+  constexpr std::size_t kMost = 64;
+  std::size_t count = call_arguments(graph, object).size();
+  const auto count_updates = [&](Value value) {
+    for (const pickle::Update update : graph.updates(value)) {
+      count += 1 + update.items.size();
+      if (count > kMost) return false;
+    }
+    return true;
+  };
+  if (!count_updates(object)) return false;
+  for (const pickle::Update update : graph.updates(object)) {
+    if (!std::ranges::all_of(update.items, count_updates)) return false;
+  }
+  return true;
+}
+
 std::optional<Shape> shape_of(const Graph& graph, Value value) {
   if (graph.kind(value) != pickle::Kind::kTuple) return std::nullopt;
+  if (graph.tuple_items(value).size() > kMaxAxes) return std::nullopt;
   Shape shape;
   for (const Value item : graph.tuple_items(value)) {
     if (graph.kind(item) != pickle::Kind::kInt) return std::nullopt;
@@ -80,6 +104,7 @@ std::unique_ptr<Externals> JoblibArrays::take_externals() {
 Result<std::uint64_t> JoblibArrays::length(const Graph& graph, Value object, std::uint64_t offset) {
   if (!is_wrapper(graph, object, "NumpyArrayWrapper")) return 0;
   if (!first_offset_) first_offset_ = offset;
+  if (!is_small(graph, object)) return unexpected_wrapper();
   const ObjectView wrapper = look(graph, object);
   const Child* const dtype = find_attribute(wrapper, graph, "dtype");
   const Child* const shape = find_attribute(wrapper, graph, "shape");

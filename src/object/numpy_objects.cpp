@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "io/checked.hpp"
 #include "io/utf8.hpp"
+#include "pickle/python_repr.hpp"
 
 namespace tare::object {
 namespace {
@@ -16,6 +19,10 @@ using Values = std::span<const Value>;
 
 // A flag of numpy's types.
 constexpr std::uint64_t kHasObject = 1;
+// States that an object is given; numpy gives one.
+constexpr int kMaxStates = 64;
+// numpy has no more dimensions.
+constexpr std::size_t kMaxAxes = 64;
 
 std::unexpected<Error> unexpected_state() {
   return fail(ErrorCode::kMalformed, "an array of numpy in an unexpected state");
@@ -43,6 +50,7 @@ std::optional<std::uint64_t> size_value(const Graph& graph, Value value) {
 std::optional<Shape> shape_value(const Graph& graph, Value value) {
   if (const auto size = size_value(graph, value)) return Shape{*size};
   if (graph.kind(value) != PickleKind::kTuple) return std::nullopt;
+  if (graph.tuple_items(value).size() > kMaxAxes) return std::nullopt;
   Shape shape;
   for (const Value item : graph.tuple_items(value)) {
     const auto size = size_value(graph, item);
@@ -57,10 +65,13 @@ bool is_true(const Graph& graph, Value value) {
   return graph.kind(value) == PickleKind::kInt && graph.integer(value) != 0;
 }
 
-// The tuple that an object was last given as its state.
+// The tuple that an object was last given as its state; nothing also if it was given more states
+// than numpy gives.
 std::optional<Values> state_of(const Graph& graph, Value value) {
   std::optional<Values> state;
+  int states = 0;
   for (const pickle::Update update : graph.updates(value)) {
+    if (++states > kMaxStates) return std::nullopt;
     if (update.kind != pickle::UpdateKind::kBuild || update.items.empty()) continue;
     const Value last = update.items.back();
     if (graph.kind(last) == PickleKind::kTuple) state = graph.tuple_items(last);
@@ -95,13 +106,51 @@ std::string text_of(const NumpyDType& type) {
 }
 
 template <typename Number>
-std::string number_text(ByteSpan bytes) {
+NumpyReader::Scalar number_scalar(ByteSpan bytes) {
   Number number{};
-  if (bytes.size() != sizeof number) return "";
   std::memcpy(&number, bytes.data(), sizeof number);
   char text[64];
-  const auto end = std::to_chars(text, text + sizeof text, number).ptr;
-  return {text, end};
+  if constexpr (std::is_integral_v<Number>) {
+    return {Kind::kInt, {text, std::to_chars(text, text + sizeof text, number).ptr}};
+  } else {
+    // The shortest digits of a float are those of the double that they read as.
+    double value = number;
+    if (std::isfinite(number)) {
+      const char* const end = std::to_chars(text, text + sizeof text, number).ptr;
+      std::from_chars(text, end, value);
+    }
+    return {Kind::kFloat, {text, pickle::write_float_repr(text, value)}};
+  }
+}
+
+// Nothing for types whose numbers are no Python numbers.
+std::optional<NumpyReader::Scalar> scalar_of(DType dtype, ByteSpan bytes) {
+  switch (dtype) {
+    case DType::kBool:
+      return NumpyReader::Scalar{Kind::kBool, bytes[0] == std::byte{0} ? "False" : "True"};
+    case DType::kF64:
+      return number_scalar<double>(bytes);
+    case DType::kF32:
+      return number_scalar<float>(bytes);
+    case DType::kI64:
+      return number_scalar<std::int64_t>(bytes);
+    case DType::kI32:
+      return number_scalar<std::int32_t>(bytes);
+    case DType::kI16:
+      return number_scalar<std::int16_t>(bytes);
+    case DType::kI8:
+      return number_scalar<std::int8_t>(bytes);
+    case DType::kU64:
+      return number_scalar<std::uint64_t>(bytes);
+    case DType::kU32:
+      return number_scalar<std::uint32_t>(bytes);
+    case DType::kU16:
+      return number_scalar<std::uint16_t>(bytes);
+    case DType::kU8:
+      return number_scalar<std::uint8_t>(bytes);
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -373,7 +422,7 @@ Result<ObjectArray> NumpyReader::read_objects(Value value) {
 // ---- texts
 
 std::string NumpyReader::describe(Value value) {
-  if (const std::string scalar = scalar_text(value); !scalar.empty()) return "numpy " + scalar;
+  if (const auto number = scalar(value)) return "numpy " + number->text;
   if (is_core_call(graph_, value, "multiarray", "scalar")) return "a scalar of numpy";
   if (!is_array(graph_, value)) return "";
   const auto parts = parts_of(value);
@@ -388,39 +437,19 @@ std::string NumpyReader::describe(Value value) {
 }
 
 // scalar(dtype, bytes)
-std::string NumpyReader::scalar_text(Value value) {
-  if (!is_core_call(graph_, value, "multiarray", "scalar")) return "";
+std::optional<NumpyReader::Scalar> NumpyReader::scalar(Value value) {
+  if (!is_core_call(graph_, value, "multiarray", "scalar")) return std::nullopt;
   const Values arguments = call_arguments(graph_, value);
-  if (arguments.size() != 2) return "";
+  if (arguments.size() != 2) return std::nullopt;
   const auto type = read_type(arguments[0]);
   const auto bytes = read_bytes(arguments[1]);
-  if (!type || !bytes || !type->tensor || type->big_endian) return "";
-  switch (*type->tensor) {
-    case DType::kBool:
-      return bytes->size() == 1 ? ((*bytes)[0] == std::byte{0} ? "False" : "True") : "";
-    case DType::kF64:
-      return number_text<double>(*bytes);
-    case DType::kF32:
-      return number_text<float>(*bytes);
-    case DType::kI64:
-      return number_text<std::int64_t>(*bytes);
-    case DType::kI32:
-      return number_text<std::int32_t>(*bytes);
-    case DType::kI16:
-      return number_text<std::int16_t>(*bytes);
-    case DType::kI8:
-      return number_text<std::int8_t>(*bytes);
-    case DType::kU64:
-      return number_text<std::uint64_t>(*bytes);
-    case DType::kU32:
-      return number_text<std::uint32_t>(*bytes);
-    case DType::kU16:
-      return number_text<std::uint16_t>(*bytes);
-    case DType::kU8:
-      return number_text<std::uint8_t>(*bytes);
-    default:
-      return "";
+  if (!type || !bytes || !type->tensor || bytes->size() * 8 != dtype_bits(*type->tensor)) {
+    return std::nullopt;
   }
+  std::array<std::byte, 16> element{};
+  std::ranges::copy(*bytes, element.begin());
+  if (type->big_endian) std::reverse(element.begin(), element.begin() + bytes->size());
+  return scalar_of(*type->tensor, element);
 }
 
 }  // namespace tare::object

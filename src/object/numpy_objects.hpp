@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -57,8 +58,12 @@ class NumpyReader {
   // "array of |S5 [3]", "float64 0.5": what an array or scalar is, in a few words; empty for
   // anything else.
   std::string describe(Value value);
-  // The number that a scalar is, as Python writes it; empty for anything else.
-  std::string scalar_text(Value value);
+  // The truth or number that a scalar is, as Python writes it; nothing for anything else.
+  struct Scalar {
+    Kind kind;
+    std::string text;
+  };
+  std::optional<Scalar> scalar(Value value);
 
   // The bytes that a value stands for: bytes, a bytearray, or text encoded as Latin-1, which
   // protocols 0 to 2 have in place of bytes. Errors: kUnsupported, kMalformed.

@@ -112,7 +112,7 @@ bool Walker::walk(const Root& root) {
     node.role = public_role(child.role);
     node.depth = static_cast<unsigned>(frames_.size());
     if (child.role == Role::kKey || child.role == Role::kAttribute) {
-      node.key = child_name(frame.document->graph(), child);
+      node.key = child_name(frame.document->graph(), child, kMaxValueBytes);
     }
     if (!tell(*frame.document, child.value, std::move(node))) return false;
   }
@@ -179,16 +179,21 @@ bool Walker::tell_broken(const Error& error, ObjectNode node) {
 
 bool Walker::tell_plain(Document& document, Value value, ObjectNode node) {
   const Graph& graph = document.graph();
+  const auto index = graph.node_index(value);
+  if (const auto known = index ? numbers_.find({&document, *index}) : numbers_.end();
+      known != numbers_.end()) {
+    node.kind = ObjectKind::kReference;
+    node.number = known->second;
+    return visit_(node);
+  }
   ObjectView view = look(graph, value);
   node.kind = public_kind(view.kind);
   if (const std::string array = document.numpy().describe(value); !array.empty()) {
     tell_array(document, value, array, view, node);
   }
-  const auto index = graph.node_index(value);
   if (is_container(node.kind) && index) {
-    const auto [known, fresh] = numbers_.try_emplace({&document, *index}, numbers_.size() + 1);
-    node.number = known->second;
-    if (!fresh) node.kind = ObjectKind::kReference;
+    node.number = numbers_.size() + 1;
+    numbers_.emplace(std::pair(&document, *index), node.number);
   }
   if (node.type.empty() && node.value.empty()) fill(graph, value, view, node);
   if (!visit_(node)) return false;
@@ -201,10 +206,9 @@ bool Walker::tell_plain(Document& document, Value value, ObjectNode node) {
 // A scalar of numpy is a number, an array of objects is a list of them; any other array is named.
 void Walker::tell_array(Document& document, Value value, const std::string& description,
                         ObjectView& view, ObjectNode& node) {
-  if (std::string number = document.numpy().scalar_text(value); !number.empty()) {
-    const bool is_bool = number == "True" || number == "False";
-    node.kind = is_bool ? ObjectKind::kBool : ObjectKind::kFloat;
-    node.value = std::move(number);
+  if (auto number = document.numpy().scalar(value)) {
+    node.kind = public_kind(number->kind);
+    node.value = std::move(number->text);
     return;
   }
   node.kind = ObjectKind::kOpaque;
@@ -238,8 +242,6 @@ void Walker::fill(const Graph& graph, Value value, const ObjectView& view, Objec
       return;
     case ObjectKind::kText:
       node.value = graph.text(value).substr(0, kMaxValueBytes);
-      return;
-    case ObjectKind::kReference:
       return;
     default:
       node.value = pickle::expression(graph, value, kMaxValueBytes);

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cmath>
+#include <compare>
+#include <map>
 #include <unordered_map>
 
 namespace tare::object {
@@ -10,48 +14,90 @@ namespace {
 using pickle::Update;
 using pickle::UpdateKind;
 
+// Bytes of a text that are compared in the time of a step.
+constexpr std::size_t kTextOfAStep = 64;
+
+// A key that is no text, equal to another one if Python takes the two for one. A tuple is equal to
+// itself only.
+struct OtherKey {
+  Role role = Role::kKey;
+  enum class Type : std::uint8_t { kBytes, kNumber, kFraction, kObject } type = Type::kObject;
+  std::uint64_t number = 0;
+  std::string_view bytes{};
+
+  friend auto operator<=>(const OtherKey&, const OtherKey&) = default;
+};
+
+// 1, 1.0 and True are one number.
+OtherKey float_key(Role role, double value) {
+  constexpr double kLimit = 0x1p63;
+  if (value >= -kLimit && value < kLimit && value == std::trunc(value)) {
+    return {role, OtherKey::Type::kNumber,
+            static_cast<std::uint64_t>(static_cast<std::int64_t>(value))};
+  }
+  return {role, OtherKey::Type::kFraction, std::bit_cast<std::uint64_t>(value)};
+}
+
+OtherKey other_key(const Graph& graph, Role role, Value key) {
+  using Type = OtherKey::Type;
+  switch (graph.kind(key)) {
+    case pickle::Kind::kBytes:
+      return {role, Type::kBytes, 0, graph.text(key)};
+    case pickle::Kind::kInt:
+      return {role, Type::kNumber, static_cast<std::uint64_t>(graph.integer(key))};
+    case pickle::Kind::kBool:
+      return {role, Type::kNumber, graph.boolean(key) ? 1U : 0U};
+    case pickle::Kind::kFloat:
+      if (!std::isnan(graph.real(key))) return float_key(role, graph.real(key));
+      break;
+    default:
+      break;
+  }
+  return {role, Type::kObject, key.bits()};
+}
+
 // Children of one object, in order, each key once.
 class ChildList {
  public:
   explicit ChildList(const Graph& graph) : graph_(graph) {}
 
-  void add_index(Value value) { children_.push_back({Role::kIndex, {}, indices_++, value}); }
-  void add_argument(std::uint64_t index, Value value) {
-    children_.push_back({Role::kArgument, {}, index, value});
-  }
-  void add_state(Value value) { children_.push_back({Role::kState, {}, states_++, value}); }
+  void add_index(Value value) { add({Role::kIndex, {}, indices_++, value}); }
+  void add_argument(std::uint64_t index, Value value) { add({Role::kArgument, {}, index, value}); }
+  void add_state(Value value) { add({Role::kState, {}, states_++, value}); }
   void set(Role role, Value key, Value value);
   // Keys and values that alternate.
   void set_all(Role role, std::span<const Value> items) {
     for (std::size_t i = 0; i + 1 < items.size(); i += 2) set(role, items[i], items[i + 1]);
   }
 
+  // What was looked at and gave no child.
+  void step() { ++steps_; }
+  std::uint64_t steps() const { return steps_; }
   std::vector<Child> take() { return std::move(children_); }
 
  private:
+  void add(const Child& child) {
+    ++steps_;
+    children_.push_back(child);
+  }
+
   const Graph& graph_;
+  std::uint64_t steps_ = 0;
   std::vector<Child> children_;
   std::uint64_t indices_ = 0;
   std::uint64_t states_ = 0;
-  // Places of what was set, by role and key; texts and numbers by what they say.
+  // Places of what was set: of items and of attributes, by what the key says.
   std::array<std::unordered_map<std::string_view, std::size_t>, 2> texts_;
-  std::array<std::unordered_map<std::int64_t, std::size_t>, 2> numbers_;
-  std::array<std::unordered_map<std::uint32_t, std::size_t>, 2> others_;
+  std::map<OtherKey, std::size_t> others_;
 };
 
 void ChildList::set(Role role, Value key, Value value) {
   const std::size_t place = children_.size();
-  const std::size_t table = role == Role::kKey ? 0 : 1;
-  std::size_t found = place;
-  if (graph_.is_text(key)) {
-    found = texts_.at(table).try_emplace(graph_.text(key), place).first->second;
-  } else if (graph_.kind(key) == pickle::Kind::kInt) {
-    found = numbers_.at(table).try_emplace(graph_.integer(key), place).first->second;
-  } else if (graph_.kind(key) == pickle::Kind::kBool) {
-    found = numbers_.at(table).try_emplace(graph_.boolean(key) ? 1 : 0, place).first->second;
-  } else {
-    found = others_.at(table).try_emplace(key.bits(), place).first->second;
-  }
+  const std::size_t found =
+      graph_.is_text(key)
+          ? texts_.at(role == Role::kKey ? 0 : 1).try_emplace(graph_.text(key), place).first->second
+          : others_.try_emplace(other_key(graph_, role, key), place).first->second;
+  steps_ += 1 + (graph_.is_text(key) ? graph_.text(key).size() / kTextOfAStep : 0);
   if (found == place) {
     children_.push_back({role, key, 0, value});
   } else {
@@ -86,7 +132,7 @@ class Looker {
  private:
   void look_at_call();
   void look_at_container(Kind kind);
-  void look_at_instance(std::span<const Value> arguments);
+  void look_at_instance(std::span<const Value> arguments, Value keywords);
   void take_class(Value global);
   // What a container is made from: another container.
   void add_contents(Kind kind, Value source);
@@ -148,6 +194,7 @@ ObjectView Looker::look() {
       add_updates();
       break;
   }
+  view_.steps = children_.steps();
   view_.children = children_.take();
   return std::move(view_);
 }
@@ -189,11 +236,16 @@ void Looker::look_at_call() {
     add_contents(Kind::kSequence, arguments[2]);
     return add_updates();
   }
-  if (is_copyreg && (name == "__newobj__" || name == "__newobj_ex__")) {
+  if (is_copyreg && name == "__newobj__") {
     take_class(arguments[0]);
-    return look_at_instance(arguments.subspan(1));
+    return look_at_instance(arguments.subspan(1), Value());
   }
-  look_at_instance(arguments);
+  if (is_copyreg && name == "__newobj_ex__" && arguments.size() == 3 &&
+      graph_.kind(arguments[1]) == pickle::Kind::kTuple) {
+    take_class(arguments[0]);
+    return look_at_instance(graph_.tuple_items(arguments[1]), arguments[2]);
+  }
+  look_at_instance(arguments, graph_.keywords(value_));
 }
 
 void Looker::look_at_container(Kind kind) {
@@ -208,10 +260,9 @@ void Looker::look_at_container(Kind kind) {
   add_updates();
 }
 
-void Looker::look_at_instance(std::span<const Value> arguments) {
+void Looker::look_at_instance(std::span<const Value> arguments, Value keywords) {
   view_.kind = Kind::kInstance;
   for (std::size_t i = 0; i < arguments.size(); ++i) children_.add_argument(i, arguments[i]);
-  const Value keywords = graph_.keywords(value_);
   if (graph_.kind(keywords) == pickle::Kind::kDict) add_attribute_dict(keywords);
   add_updates();
 }
@@ -224,6 +275,7 @@ void Looker::add_contents(Kind kind, Value source) {
   }
   if (graph_.kind(source) >= pickle::Kind::kGlobal) return;  // not a plain container
   for (const Update update : graph_.updates(source)) {
+    children_.step();
     if (update.kind == UpdateKind::kSetItems) {
       children_.set_all(Role::kKey, update.items);
     } else if (kind == Kind::kSequence) {
@@ -237,12 +289,14 @@ void Looker::add_pairs(Value source) {
   const pickle::Kind kind = graph_.kind(source);
   if (kind != pickle::Kind::kList && kind != pickle::Kind::kTuple) return;
   const auto add = [this](Value pair) {
+    children_.step();
     std::vector<Value> items;
     if (graph_.kind(pair) == pickle::Kind::kTuple) {
       const auto span = graph_.tuple_items(pair);
-      items.assign(span.begin(), span.end());
+      if (span.size() == 2) items.assign(span.begin(), span.end());
     } else if (graph_.kind(pair) == pickle::Kind::kList) {
       for (const Update update : graph_.updates(pair)) {
+        if (items.size() + update.items.size() > 2) return;
         items.insert(items.end(), update.items.begin(), update.items.end());
       }
     }
@@ -259,6 +313,7 @@ void Looker::add_pairs(Value source) {
 
 void Looker::add_updates() {
   for (const Update update : graph_.updates(value_)) {
+    children_.step();
     switch (update.kind) {
       case UpdateKind::kSetItems:
         children_.set_all(Role::kKey, update.items);
@@ -295,6 +350,7 @@ void Looker::add_attributes(Value state) {
 bool Looker::add_attribute_dict(Value state) {
   if (graph_.kind(state) != pickle::Kind::kDict) return false;
   for (const Update update : graph_.updates(state)) {
+    children_.step();
     if (update.kind == UpdateKind::kSetItems) children_.set_all(Role::kAttribute, update.items);
   }
   return true;
@@ -332,16 +388,24 @@ ObjectView look(const Graph& graph, Value value) {
   return Looker(graph, value).look();
 }
 
-std::optional<Value> paddle_tensor(const Graph& graph, Value value) {
-  if (!is_call_to(graph, value, "builtins", "eval")) return std::nullopt;
-  const auto arguments = call_arguments(graph, value);
+std::optional<Value> paddle_argument(const Graph& graph, std::span<const Value> arguments) {
   if (arguments.size() != 2 || graph.text_or_empty(arguments[0]) != "data" ||
       graph.kind(arguments[1]) != pickle::Kind::kDict) {
     return std::nullopt;
   }
-  const auto items = look(graph, arguments[1]).children;
-  if (items.size() != 1 || graph.text_or_empty(items[0].key) != "data") return std::nullopt;
-  return items[0].value;
+  std::optional<Value> found;
+  for (const Update update : graph.updates(arguments[1])) {
+    if (found || update.items.size() != 2 || graph.text_or_empty(update.items[0]) != "data") {
+      return std::nullopt;
+    }
+    found = update.items[1];
+  }
+  return found;
+}
+
+std::optional<Value> paddle_tensor(const Graph& graph, Value value) {
+  if (!is_call_to(graph, value, "builtins", "eval")) return std::nullopt;
+  return paddle_argument(graph, call_arguments(graph, value));
 }
 
 const Child* find_attribute(const ObjectView& view, const Graph& graph, std::string_view name) {

@@ -64,14 +64,18 @@ struct ObjectView {
   std::string_view name;
   // A key that is set again keeps its first place and takes its last value, as in a dict.
   std::vector<Child> children;
+  // Values that were looked at, for budgets: each time that a key is set counts.
+  std::uint64_t steps = 0;
 };
 
-// Looks at one value; time and memory are linear in the number of its children.
+// Looks at one value; time and memory are linear in `steps`.
 ObjectView look(const Graph& graph, Value value);
 
 // The array in eval('data', {'data': array}), by which PaddlePaddle saves tensors; nothing for any
 // other call of eval().
 std::optional<Value> paddle_tensor(const Graph& graph, Value value);
+// The same by the arguments of the call.
+std::optional<Value> paddle_argument(const Graph& graph, std::span<const Value> arguments);
 
 // The attribute of that name, if there is one.
 const Child* find_attribute(const ObjectView& view, const Graph& graph, std::string_view name);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
+#include <tuple>
 
 #include "io/checked.hpp"
 #include "object/python_objects.hpp"
@@ -16,6 +19,14 @@ using Values = std::span<const Value>;
 
 // Wrappers around a tensor; a file that nests more than this is not made by torch.
 constexpr int kMaxWrappers = 64;
+// Of a tensor. torch itself has no limit, and cannot print a tensor with as many.
+constexpr std::size_t kMaxAxes = 1024;
+// Bytes of the key of a storage, which is a short number in every file that torch writes.
+constexpr std::size_t kMaxKey = 1000;
+// States that an object is given; torch gives one.
+constexpr int kMaxStates = 64;
+// Of the budget of a reader.
+constexpr std::uint64_t kListItemCost = 16;
 
 std::optional<std::uint64_t> size_value(const Graph& graph, Value value) {
   if (graph.kind(value) == PickleKind::kBool) return graph.boolean(value) ? 1 : 0;
@@ -23,37 +34,37 @@ std::optional<std::uint64_t> size_value(const Graph& graph, Value value) {
   return checked_narrow<std::uint64_t>(graph.integer(value));
 }
 
-// The items of a tuple or a list, or of the torch.Size that is made of one.
-std::vector<Value> items_of(const Graph& graph, Value value) {
+// The items of a tuple or a list, or of the torch.Size that is made of one; nothing for anything
+// else and for more than `most`. Many tensors may share one list, so no more of it is looked at.
+std::optional<std::vector<Value>> items_of(const Graph& graph, Value value, std::size_t most) {
   if (is_call_to(graph, value, "torch", "Size")) {
     const auto arguments = call_arguments(graph, value);
     if (arguments.size() == 1) value = arguments[0];
   }
   std::vector<Value> items;
+  const auto add = [&](std::span<const Value> more) {
+    if (more.size() > most - items.size()) return false;
+    items.insert(items.end(), more.begin(), more.end());
+    return true;
+  };
   if (graph.kind(value) == PickleKind::kTuple) {
-    const auto tuple = graph.tuple_items(value);
-    items.assign(tuple.begin(), tuple.end());
-  } else if (graph.kind(value) == PickleKind::kList) {
-    for (const Update update : graph.updates(value)) {
-      if (update.kind != UpdateKind::kAppend) continue;
-      items.insert(items.end(), update.items.begin(), update.items.end());
-    }
+    if (!add(graph.tuple_items(value))) return std::nullopt;
+    return items;
+  }
+  if (graph.kind(value) != PickleKind::kList) return std::nullopt;
+  for (const Update update : graph.updates(value)) {
+    if (update.kind == UpdateKind::kAppend && !add(update.items)) return std::nullopt;
   }
   return items;
-}
-
-bool is_sizes(const Graph& graph, Value value) {
-  const PickleKind kind = graph.kind(value);
-  return kind == PickleKind::kTuple || kind == PickleKind::kList ||
-         is_call_to(graph, value, "torch", "Size");
 }
 
 }  // namespace
 
 std::optional<Shape> sizes_of(const Graph& graph, Value value) {
-  if (!is_sizes(graph, value)) return std::nullopt;
+  const auto items = items_of(graph, value, kMaxAxes);
+  if (!items) return std::nullopt;
   Shape sizes;
-  for (const Value item : items_of(graph, value)) {
+  for (const Value item : *items) {
     const auto size = size_value(graph, item);
     if (!size) return std::nullopt;
     sizes.push_back(*size);
@@ -70,11 +81,13 @@ std::optional<DType> dtype_value(const Graph& graph, Value value) {
 
 namespace {
 
-// The last state that an object was given.
+// The last state that an object was given; nothing also if it was given more than torch gives.
 std::optional<Value> state_of(const Graph& graph, Value value) {
   std::optional<Value> state;
   if (graph.kind(value) != PickleKind::kCall) return state;
+  int states = 0;
   for (const Update update : graph.updates(value)) {
+    if (++states > kMaxStates) return std::nullopt;
     if (update.kind == UpdateKind::kBuild && !update.items.empty()) state = update.items.back();
   }
   return state;
@@ -177,6 +190,7 @@ Result<StorageId> read_storage_id(const Graph& graph, Value persistent) {
   }
   if (storage.storage_class == nullptr || !is_ascii(items[3])) return unsupported;
   if (is_ascii(items[2])) {
+    if (graph.text(items[2]).size() > kMaxKey) return unsupported;
     storage.key = graph.text(items[2]);
   } else if (const auto number = size_value(graph, items[2])) {
     storage.key = std::to_string(*number);
@@ -187,9 +201,10 @@ Result<StorageId> read_storage_id(const Graph& graph, Value persistent) {
   if (!numel) return unsupported;
   storage.numel = *numel;
   if (items.size() == 6 && graph.kind(items[5]) != PickleKind::kNone) {
-    const auto view = items_of(graph, items[5]);
-    const auto offset = view.size() == 3 ? size_value(graph, view[1]) : std::nullopt;
-    const auto count = view.size() == 3 ? size_value(graph, view[2]) : std::nullopt;
+    const auto view = items_of(graph, items[5], 3);
+    const bool is_view = view && view->size() == 3;
+    const auto offset = is_view ? size_value(graph, (*view)[1]) : std::nullopt;
+    const auto count = is_view ? size_value(graph, (*view)[2]) : std::nullopt;
     if (!offset || !count) return unsupported;
     storage.view = StorageId::View{*offset, *count};
   }
@@ -283,6 +298,21 @@ bool is_tensor(const Graph& graph, Value value) {
   return state && graph.kind(*state) == PickleKind::kTuple;
 }
 
+// A tensor that the file has elsewhere: those of tar archives.
+bool TorchReader::is_external(Value value) const {
+  return run_->graph.kind(value) == PickleKind::kPersistent && externals_ != nullptr &&
+         externals_->is_tensor(run_->graph, value);
+}
+
+Result<void> TorchReader::afford(std::uint64_t cost) {
+  if (cost > budget_ || budget_ == 0) {
+    budget_ = 0;
+    return fail(ErrorCode::kLimit, "tensors share parts too often to read them all");
+  }
+  budget_ -= cost;
+  return {};
+}
+
 Result<TorchReader::Call> TorchReader::unwrapped(Value value) const {
   const Graph& graph = run_->graph;
   Call call{called_module(graph, value), called_name(graph, value), call_arguments(graph, value),
@@ -322,6 +352,7 @@ Result<TorchReader::Call> TorchReader::unwrapped(Value value) const {
       default:
         return call;
     }
+    if (is_external(*inner)) return Call{"", "", {}, *inner};
     if (graph.kind(*inner) != PickleKind::kCall) return unexpected_arguments();
     call = {called_module(graph, *inner), called_name(graph, *inner), call_arguments(graph, *inner),
             *inner};
@@ -379,15 +410,16 @@ std::optional<Metadata> read_metadata(const Graph& graph, Value value) {
   if (graph.kind(value) == PickleKind::kNone) return Metadata{};
   if (graph.kind(value) != PickleKind::kDict) return std::nullopt;
   Metadata metadata;
-  for (const Child& child : look(graph, value).children) {
-    const std::string_view key = graph.text_or_empty(child.key);
-    if (graph.kind(child.value) != PickleKind::kBool) return std::nullopt;
-    if (key == "conj") {
-      metadata.conjugated = graph.boolean(child.value);
-    } else if (key == "neg") {
-      metadata.negated = graph.boolean(child.value);
-    } else {
-      return std::nullopt;
+  int updates = 0;
+  for (const Update update : graph.updates(value)) {
+    if (++updates > kMaxStates || update.items.size() > 2 * kMaxStates) return std::nullopt;
+    for (std::size_t i = 0; i + 1 < update.items.size(); i += 2) {
+      const std::string_view key = graph.text_or_empty(update.items[i]);
+      const Value flag = update.items[i + 1];
+      if (graph.kind(flag) != PickleKind::kBool || (key != "conj" && key != "neg")) {
+        return std::nullopt;
+      }
+      (key == "conj" ? metadata.conjugated : metadata.negated) = graph.boolean(flag);
     }
   }
   return metadata;
@@ -421,7 +453,8 @@ Result<TorchTensor> TorchReader::make_view(const Loaded& loaded, DType dtype,
   auto shape = sizes_of(graph, offset_shape_strides[1]);
   auto strides = sizes_of(graph, offset_shape_strides[2]);
   if (!offset || !shape || !strides) {
-    return fail(ErrorCode::kMalformed, "a tensor's offset, shape or strides are no sizes");
+    return fail(ErrorCode::kMalformed,
+                "a tensor's offset, shape or strides are no sizes, or too many");
   }
   TorchTensor tensor{{dtype, std::move(*shape), std::move(*strides), *offset, loaded.storage.bytes},
                      loaded.storage.entry};
@@ -434,6 +467,7 @@ Result<TorchTensor> TorchReader::make_view(const Loaded& loaded, DType dtype,
 Result<TorchTensor> TorchReader::read_dense(const Call& call) {
   const Graph& graph = run_->graph;
   Values arguments = call.arguments;
+  if (is_external(call.value)) return externals_->tensor(graph, call.value);
   if (maker_of(call.module, call.name) == Maker::kFromArray) {
     auto array = read_from_array(call);
     if (!array) return std::unexpected(array.error());
@@ -506,6 +540,39 @@ Result<void> TorchReader::add_part(SpecialTensor& tensor, const char* name, Valu
   return {};
 }
 
+namespace {
+
+// The number as an element of F64 or I64.
+std::optional<std::uint64_t> element_of(const Graph& graph, Value value, DType dtype) {
+  const bool is_integer = graph.kind(value) == PickleKind::kInt;
+  if (dtype == DType::kI64) {
+    return is_integer ? std::optional(static_cast<std::uint64_t>(graph.integer(value)))
+                      : std::nullopt;
+  }
+  if (is_integer) return std::bit_cast<std::uint64_t>(static_cast<double>(graph.integer(value)));
+  if (graph.kind(value) != PickleKind::kFloat) return std::nullopt;
+  return std::bit_cast<std::uint64_t>(graph.real(value));
+}
+
+}  // namespace
+
+// Old files have lists of numbers where newer ones have tensors.
+Result<void> TorchReader::add_numbers(SpecialTensor& tensor, const char* name, Value value,
+                                      DType dtype) {
+  const Graph& graph = run_->graph;
+  if (graph.kind(value) != PickleKind::kList) return add_part(tensor, name, value);
+  const auto items = items_of(graph, value, budget_ / kListItemCost);
+  if (auto paid = afford(items ? kListItemCost * items->size() : UINT64_MAX); !paid) return paid;
+  std::vector<std::byte>& made = made_.emplace_back(items->size() * sizeof(std::uint64_t));
+  for (std::size_t i = 0; i < items->size(); ++i) {
+    const auto element = element_of(graph, (*items)[i], dtype);
+    if (!element) return unexpected_arguments();
+    std::memcpy(made.data() + i * sizeof *element, &*element, sizeof *element);
+  }
+  tensor.parts.push_back({name, {dtype, {items->size()}, {1}, 0, made}, ""});
+  return {};
+}
+
 // storage, offset, size, stride, (scheme, ...), requires_grad, hooks
 Result<AnyTensor> TorchReader::read_quantized(const Call& call) {
   const Graph& graph = run_->graph;
@@ -552,9 +619,9 @@ Result<AnyTensor> TorchReader::read_quantized(const Call& call) {
   }
   tensor.kind = SpecialKind::kQuantizedPerChannel;
   tensor.axis = *axis;
-  for (const auto& [part_name, value] :
-       {std::pair{"scales", scheme[1]}, {"zero_points", scheme[2]}}) {
-    if (auto added = add_part(tensor, part_name, value); !added) {
+  for (const auto& [part_name, value, part_dtype] :
+       {std::tuple{"scales", scheme[1], DType::kF64}, {"zero_points", scheme[2], DType::kI64}}) {
+    if (auto added = add_numbers(tensor, part_name, value, part_dtype); !added) {
       return std::unexpected(added.error());
     }
     if (tensor.parts.back().view.shape != Shape{tensor.shape[*axis]}) {
@@ -652,6 +719,7 @@ Result<AnyTensor> TorchReader::read_without_elements(const Call& call, std::size
 // func, type, args, state: func is _rebuild_wrapper_subclass, the state holds the elements.
 Result<AnyTensor> TorchReader::read_subclass(const Call& call) {
   const Graph& graph = run_->graph;
+  if (auto paid = afford(kListItemCost); !paid) return std::unexpected(paid.error());
   const Call wrapper{"", "", graph.tuple_items(call.arguments[2]), Value()};
   auto described = read_without_elements(wrapper, 1);
   if (!described) return described;
@@ -662,17 +730,20 @@ Result<AnyTensor> TorchReader::read_subclass(const Call& call) {
     tensor.class_name =
         std::string(graph.module_text(type)) + "." + std::string(graph.name_text(type));
   }
-  for (const Child& child : look(graph, call.arguments[3]).children) {
+  const ObjectView state = look(graph, call.arguments[3]);
+  if (auto paid = afford(kListItemCost * state.steps); !paid) return std::unexpected(paid.error());
+  for (const Child& child : state.children) {
+    const std::string_view key = graph.text_or_empty(child.key);
+    if (auto paid = afford(key.size()); !paid) return std::unexpected(paid.error());
     if (!is_tensor(graph, child.value)) continue;
     auto part = read_part(child.value);
     if (!part) continue;
     // A tensor of a process group of one: its local part is all of it.
-    if (graph.text_or_empty(child.key) == "_local_tensor" && part->view.shape == tensor.shape &&
+    if (key == "_local_tensor" && part->view.shape == tensor.shape &&
         part->view.dtype == tensor.dtype) {
       return AnyTensor(std::move(*part));
     }
-    tensor.parts.push_back({std::string(graph.text_or_empty(child.key)), std::move(part->view),
-                            std::move(part->entry)});
+    tensor.parts.push_back({std::string(key), std::move(part->view), std::move(part->entry)});
   }
   return described;
 }

@@ -4,6 +4,7 @@
 // (docs/formats/torch.md).
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -92,7 +93,8 @@ class TorchReader {
   using ArrayReader = std::function<Result<TensorView>(pickle::Value)>;
 
   // Both outlive the reader. `externals` may be null: there are no storages.
-  TorchReader(const pickle::Run& run, Externals* externals) : run_(&run), externals_(externals) {}
+  TorchReader(const pickle::Run& run, Externals* externals)
+      : run_(&run), externals_(externals), budget_(16 * run.end_offset + kLeastBudget) {}
   void set_nested(NestedStorage nested) { nested_ = std::move(nested); }
   void set_arrays(ArrayReader arrays) { arrays_ = std::move(arrays); }
 
@@ -117,8 +119,13 @@ class TorchReader {
     pickle::Value value;  // with updates; None if the call is not in the graph
   };
 
-  // The call behind all wrappers.
+  static constexpr std::uint64_t kLeastBudget = std::uint64_t{64} << 10;
+
+  // The call behind all wrappers; of a tensor that is external, its value alone.
   Result<Call> unwrapped(pickle::Value value) const;
+  bool is_external(pickle::Value value) const;
+  // Takes the cost of what tensors may share with each other. Errors: kLimit.
+  Result<void> afford(std::uint64_t cost);
   Result<TorchTensor> read_dense(const Call& call);
   Result<TorchTensor> read_part(pickle::Value value);
   Result<TorchTensor> make_view(const Loaded& loaded, DType dtype,
@@ -131,12 +138,17 @@ class TorchReader {
   Result<AnyTensor> read_subclass(const Call& call);
   Result<AnyTensor> read_from_array(const Call& call);
   Result<void> add_part(SpecialTensor& tensor, const char* name, pickle::Value value);
+  // A tensor, or a list of numbers as a tensor of them.
+  Result<void> add_numbers(SpecialTensor& tensor, const char* name, pickle::Value value,
+                           DType dtype);
   void note_classes();
 
   const pickle::Run* run_;
   Externals* externals_;
   NestedStorage nested_;
   ArrayReader arrays_;
+  std::deque<std::vector<std::byte>> made_;  // elements that the file has as numbers
+  std::uint64_t budget_;                     // bytes, more than any file of torch needs
   bool noted_ = false;
   bool mixed_ = false;
   std::unordered_map<std::string, StorageId> first_ids_;  // by key

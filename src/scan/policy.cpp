@@ -143,12 +143,8 @@ bool shape_flags(const Graph& graph, Arguments a) {
 
 // eval('data', {'data': array}): a name that stands for the array, and nothing else.
 bool shape_paddle(const Graph& graph, Arguments a) {
-  if (a.size() != 2 || graph.text_or_empty(a[0]) != "data" || graph.kind(a[1]) != Kind::kDict) {
-    return false;
-  }
-  const auto items = object::look(graph, a[1]).children;
-  return items.size() == 1 && graph.text_or_empty(items[0].key) == "data" &&
-         object::NumpyReader::is_array(graph, items[0].value);
+  const auto value = object::paddle_argument(graph, a);
+  return value && object::NumpyReader::is_array(graph, *value);
 }
 
 // A file of torch in the bytes: it is judged as a file of its own.

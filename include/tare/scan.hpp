@@ -49,6 +49,13 @@ struct Finding {
   std::string opcode;        // for pickles: the opcode at `offset`
   std::string evidence;      // what would run, as a line of Python; printable ASCII
   std::string detail;        // what exactly, in one sentence
+  // Where `offset` is in the file itself; Error::kNoOffset in what was decompressed.
+  std::uint64_t file_offset = Error::kNoOffset;
+  // Some bytes of the entry around `offset`, of which this many stand before it.
+  std::vector<std::byte> context;
+  std::size_t context_before = 0;
+  // Why the finding does not count for the verdict; empty if it does.
+  std::string suppressed;
 
   Verdict severity() const { return rule->severity; }
 };

@@ -24,6 +24,10 @@ class Findings {
     return &finding;
   }
 
+  // The findings from this one on, to fill in what they have in common.
+  std::size_t size() const { return list_.size(); }
+  std::span<Finding> since(std::size_t first) { return std::span(list_).subspan(first); }
+
   // How many were left out.
   std::uint64_t left_out() const {
     std::uint64_t sum = 0;

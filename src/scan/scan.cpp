@@ -40,11 +40,27 @@ void add(Findings& findings, const Rule& rule, std::string entry, std::uint64_t 
   finding->detail = std::move(detail);
 }
 
+// Where findings about a part are in the file, and the bytes around them.
+void add_context(std::span<Finding> findings, const format::Part& part) {
+  constexpr std::uint64_t kBefore = 16;
+  constexpr std::uint64_t kAfter = 48;
+  for (Finding& finding : findings) {
+    const std::uint64_t at = finding.offset - std::min(finding.offset, part.base);
+    if (at > part.bytes.size()) continue;
+    if (part.offset != Error::kNoOffset) finding.file_offset = part.offset + at;
+    const std::uint64_t from = at - std::min(at, kBefore);
+    const auto bytes = part.bytes.subspan(from, std::min(at + kAfter, part.bytes.size()) - from);
+    finding.context.assign(bytes.begin(), bytes.end());
+    finding.context_before = at - from;
+  }
+}
+
 // A file, or one inside of another.
 struct Task {
   ByteSpan bytes;
-  std::string path;    // of its entry; empty for the file itself
-  unsigned depth = 0;  // files around it
+  std::string path;          // of its entry; empty for the file itself
+  unsigned depth = 0;        // files around it
+  std::uint64_t offset = 0;  // of the bytes in the outermost file; none if decompressed
 };
 
 // Judges a file and, one after the other, the files inside of it.
@@ -61,6 +77,7 @@ class FileScanner {
   void scan_task(const Task& task);
   void scan_as(const format::Format& format, const Task& task);
   void analyze(const format::Part& part, const Task& task);
+  void judge(const format::Part& part, const Task& task);
   void add_task(const format::Part& part, unsigned depth);
   void add_unknown(const format::Part& part);
   std::string inside(const Task& task, const std::string& path) const {
@@ -74,7 +91,7 @@ class FileScanner {
 };
 
 void FileScanner::run(ByteSpan bytes) {
-  tasks_.push_back({bytes, "", 0});
+  tasks_.push_back({bytes, "", 0, 0});
   drain();
 }
 
@@ -147,12 +164,21 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
   }
   for (format::Part& part : list.parts) {
     part.path = inside(task, part.path);
+    if (part.offset != Error::kNoOffset) {
+      part.offset = task.offset == Error::kNoOffset ? task.offset : task.offset + part.offset;
+    }
     analyze(part, task);
   }
 }
 
 void FileScanner::analyze(const format::Part& part, const Task& task) {
   ++report_.parts;
+  const std::size_t first = findings_.size();
+  judge(part, task);
+  add_context(findings_.since(first), part);
+}
+
+void FileScanner::judge(const format::Part& part, const Task& task) {
   switch (part.kind) {
     case format::PartKind::kPickle:
       for (const NestedFile& file : analyze_pickle(part, findings_)) {
@@ -182,7 +208,7 @@ void FileScanner::analyze(const format::Part& part, const Task& task) {
 void FileScanner::add_task(const format::Part& part, unsigned depth) {
   if (format::detect(part.bytes).empty()) return add_unknown(part);
   if (depth < format::kMaxDepth) {
-    tasks_.push_back({part.bytes, part.path, depth + 1});
+    tasks_.push_back({part.bytes, part.path, depth + 1, part.offset});
     return;
   }
   add(findings_, scan_rules::kContainerUnreadable, part.path, 0,
@@ -204,7 +230,9 @@ ScanReport FileScanner::finish() {
     return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
   });
   for (const Finding& finding : report_.findings) {
-    report_.verdict = std::max(report_.verdict, finding.severity());
+    if (finding.suppressed.empty()) {
+      report_.verdict = std::max(report_.verdict, finding.severity());
+    }
   }
   return std::move(report_);
 }

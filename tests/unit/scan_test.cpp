@@ -789,6 +789,24 @@ TEST(Scan, ReportsInTheOrderOfEntriesAndOffsets) {
   EXPECT_EQ(report.findings.front().entry, "m/a.pkl");
 }
 
+// The bytes at file_offset in the file are those of the finding's opcode.
+TEST(Scan, SaysWhereInTheFile) {
+  const std::string pickle = proto(2) + payload() + ".";
+  const std::string plain = "\x80\x02N." + pickle;
+  for (const std::string& file : {pickle, torch_file(pickle), plain}) {
+    const auto report = scanned(file);
+    const auto found = std::ranges::find(report.findings, "REDUCE", &Finding::opcode);
+    ASSERT_NE(found, report.findings.end());
+    ASSERT_LT(found->file_offset, file.size());
+    EXPECT_EQ(file[found->file_offset], 'R');
+    ASSERT_LT(found->context_before, found->context.size());
+    EXPECT_EQ(found->context[found->context_before], std::byte{'R'});
+    EXPECT_EQ(std::string_view(file).substr(found->file_offset - found->context_before,
+                                            found->context.size()),
+              as_text(found->context));
+  }
+}
+
 TEST(Scan, SaysTheSameAgain) {
   const std::string file = torch_zip(payload() + payload() + ".x", {{"0", "y"}}).build();
   const auto first = scanned(file);

@@ -22,6 +22,7 @@ struct ConvertArguments {
   SelectOptions select;
   bool overwrite = false;
   bool no_verify = false;
+  bool no_sha256 = false;
   bool densify = false;
   bool dequantize = false;
   bool dry_run = false;
@@ -185,6 +186,7 @@ int run_convert(const ConvertArguments& arguments) {
   options.overwrite =
       arguments.overwrite ? safetensors::Overwrite::kYes : safetensors::Overwrite::kNo;
   options.verify = !arguments.no_verify;
+  options.file_sha256 = !arguments.no_sha256;
   options.densify = arguments.densify;
   options.dequantize = arguments.dequantize;
   options.dry_run = arguments.dry_run;
@@ -248,6 +250,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   command->add_flag("--overwrite", to.overwrite, "replace an existing output");
   command->add_flag("--no-verify", to.no_verify,
                     "do not read the output back and compare it with the source");
+  command->add_flag("--no-sha256", to.no_sha256, "do not say the SHA-256 of what is written");
   command->add_flag("--dry-run", to.dry_run, "say what would be written, and write nothing");
 
   command

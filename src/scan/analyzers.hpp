@@ -8,6 +8,9 @@
 
 namespace tare {
 
+// The finding that a note of a format is.
+void add_note(Findings& findings, const format::Note& note, std::string entry);
+
 // A file that stands in the bytes of a pickle, and is loaded from there.
 struct NestedFile {
   std::uint64_t offset;  // of the call, bytes from the start of the entry

@@ -52,9 +52,15 @@ struct Note {
 };
 
 struct PartList {
+  // More tensors are noted than a report lists; a file of a few bytes each may have millions.
+  static constexpr std::uint64_t kMaxTensorNotes = 5000;
+
   std::string_view format;  // which variant of a format this is, if it says
   std::vector<Part> parts;
   std::vector<Note> notes;
+  // How many were found, noted or not.
+  std::uint64_t misfits = 0;    // kTensor
+  std::uint64_t unchecked = 0;  // kUnchecked
   // Own what was decompressed.
   std::deque<std::vector<std::byte>> inflated;
   std::deque<Input> unpacked;

@@ -255,15 +255,17 @@ Result<std::unique_ptr<Document>> open_torch_archive(ByteSpan file, unsigned dep
 }
 
 void note_misfit(const Error& error, std::uint64_t offset, const std::string& path,
-                 std::vector<Note>& notes) {
+                 PartList& list) {
   const bool misfits = error.code == ErrorCode::kMalformed || error.code == ErrorCode::kOverflow ||
                        error.code == ErrorCode::kTruncated;
-  notes.push_back({misfits ? NoteKind::kTensor : NoteKind::kUnchecked, offset, path, error.what});
+  if (++(misfits ? list.misfits : list.unchecked) > PartList::kMaxTensorNotes) return;
+  list.notes.push_back(
+      {misfits ? NoteKind::kTensor : NoteKind::kUnchecked, offset, path, error.what});
 }
 
-void note_misfits(Document& document, const std::string& path, std::vector<Note>& notes) {
+void note_misfits(Document& document, const std::string& path, PartList& list) {
   const auto check = [&](const auto& read, std::uint64_t offset) {
-    if (!read) note_misfit(read.error(), offset, path, notes);
+    if (!read) note_misfit(read.error(), offset, path, list);
   };
   for (const pickle::Event& event : document.run().events) {
     if (event.kind == pickle::EventKind::kCall &&
@@ -278,7 +280,7 @@ void note_misfits(Document& document, const std::string& path, std::vector<Note>
     }
   }
   if (document.torch().has_mixed_classes()) {
-    notes.push_back(
+    list.notes.push_back(
         {NoteKind::kAmbiguous, 0, path,
          "a storage is named with two element types; loaders differ in what they take"});
   }

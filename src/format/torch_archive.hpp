@@ -37,10 +37,9 @@ Result<ModelContents> read_torch_archive(zip::Reader archive, ReadContext& conte
 Result<std::unique_ptr<object::Document>> open_torch_archive(ByteSpan file, unsigned depth);
 
 // A note on a tensor or storage that cannot be read: does it misfit, or is that not known?
-void note_misfit(const Error& error, std::uint64_t offset, const std::string& path,
-                 std::vector<Note>& notes);
+void note_misfit(const Error& error, std::uint64_t offset, const std::string& path, PartList& list);
 // Notes on every tensor and storage that a pickle makes, wherever it stands, and that does not fit
 // its storage, or cannot be checked. `path` names the pickle.
-void note_misfits(object::Document& document, const std::string& path, std::vector<Note>& notes);
+void note_misfits(object::Document& document, const std::string& path, PartList& list);
 
 }  // namespace tare::format

@@ -337,8 +337,8 @@ Result<ModelContents> read_torch_tar(const tar::Reader& archive) {
 
 void add_torch_tar_parts(const tar::Reader& archive, PartList& list) {
   const auto document = open_document(archive, &list.parts);
-  if (document) return note_misfits(**document, "pickle", list.notes);
-  note_misfit(document.error(), document.error().offset, "", list.notes);
+  if (document) return note_misfits(**document, "pickle", list);
+  note_misfit(document.error(), document.error().offset, "", list);
 }
 
 }  // namespace tare::format

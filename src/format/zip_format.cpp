@@ -310,7 +310,7 @@ void PartLister::check_pickle(const Part& part) {
       std::make_unique<AnyStorages>(bytes_, lower_case(folder_), lower_case(part.path));
   surroundings.nested = nested_opener();
   object::Document document(std::move(run), std::move(surroundings));
-  note_misfits(document, part.path, list_.notes);
+  note_misfits(document, part.path, list_);
 }
 
 // Lists of torch.export are found to be headers on the way.
@@ -350,7 +350,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   // What its lists claim must fit their records as well.
   ReadContext context = context_of(bytes);
   const auto contents = read_torch_archive(std::move(*archive), context);
-  if (!contents) note_misfit(contents.error(), contents.error().offset, "", list.notes);
+  if (!contents) note_misfit(contents.error(), contents.error().offset, "", list);
   return list;
 }
 

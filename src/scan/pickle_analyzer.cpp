@@ -196,12 +196,13 @@ void check_tensors(const format::Part& part, std::uint64_t base, pickle::Run run
   surroundings.externals = arrays.take_externals();
   surroundings.nested = format::nested_opener();
   object::Document document(std::move(run), std::move(surroundings));
-  std::vector<format::Note> notes;
-  format::note_misfits(document, part.path, notes);
-  for (format::Note& note : notes) {
+  format::PartList list;
+  format::note_misfits(document, part.path, list);
+  for (format::Note& note : list.notes) {
     note.offset += part.base + base;
     add_note(findings, note, part.path);
   }
+  count_unnoted(findings, list);
 }
 
 // One stream at `base`. Returns where it ends, or nothing if it breaks.

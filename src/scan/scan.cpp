@@ -43,6 +43,14 @@ void add_note(Findings& findings, const format::Note& note, std::string entry) {
   finding->detail = note.text;
 }
 
+void count_unnoted(Findings& findings, const format::PartList& list) {
+  for (const auto& [rule, count] : {std::pair(&scan_rules::kTensorBounds, list.misfits),
+                                    std::pair(&scan_rules::kTensorUnchecked, list.unchecked)}) {
+    if (count <= format::PartList::kMaxTensorNotes) continue;
+    findings.leave_out(*rule, count - format::PartList::kMaxTensorNotes);
+  }
+}
+
 namespace {
 
 void add(Findings& findings, const Rule& rule, std::string entry, std::uint64_t offset,
@@ -159,6 +167,7 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
   for (const format::Note& note : list.notes) {
     add_note(findings_, note, inside(task, note.path));
   }
+  count_unnoted(findings_, list);
   for (format::Part& part : list.parts) {
     part.path = inside(task, part.path);
     analyze(part, task);

@@ -454,6 +454,21 @@ TEST(ScanSuspicious, TensorsThatCannotBeChecked) {
   EXPECT_THAT(rules_of(dict_pickle({{"w", small_tensor()}})), ElementsAre("TARE-TEN-002"));
 }
 
+// However many, and whatever the length of the names: all are counted, few are listed.
+TEST(ScanBounds, TensorsThatCannotBeCheckedAreListedToALimit) {
+  std::vector<NamedCall> tensors(6000, {"w", small_tensor()});
+  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].second.key = std::to_string(i);
+  ZipBuilder zip;
+  zip.add(torch_record(std::string(60'000, 'm') + "/data.pkl", dict_pickle(tensors)));
+  const auto report = scanned(zip.build());
+  EXPECT_EQ(report.verdict, Verdict::kUnreadable);
+  EXPECT_THAT(rules_of(report), ElementsAre("TARE-GEN-003", "TARE-TEN-002"));
+  // A storage and a tensor each.
+  const auto left_out = std::ranges::find(report.findings, "TARE-GEN-003"s,
+                                          [](const Finding& found) { return found.rule->id; });
+  EXPECT_EQ(left_out->detail, "8000 findings are not listed");
+}
+
 // A tensor in a plain pickle, of a storage that stands in its bytes as a checkpoint.
 TEST(ScanDangerous, TensorsOfPlainPicklesThatReachPastTheirStorage) {
   pickle::Writer storage;

@@ -142,7 +142,7 @@ TEST(TorchExport, IsMalformedIfAListIs) {
   const auto model = opened(export_zip(
       {{"data/weights/model_weights_config.json", "{\"config\": {"}, {"models/model.json", "{}"}}));
   ASSERT_FALSE(model.has_value());
-  EXPECT_EQ(model.error().code, ErrorCode::kTruncated);
+  EXPECT_EQ(model.error().code, ErrorCode::kMalformed);
 }
 
 // ---- broken tensors

@@ -16,6 +16,7 @@ namespace tare::format {
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
   kTorchScript,   // TorchScript source code
+  kNativeCode,    // compiled code, or what a loader compiles, or how
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code

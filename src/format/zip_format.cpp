@@ -115,6 +115,15 @@ bool is_known_text(std::string_view name, std::string_view content) {
   return false;
 }
 
+// The loader of AOTInductor looks for its folder anywhere in a name, in any archive. Pickles are
+// looked into all the same.
+bool is_native(std::string_view name) {
+  const std::string lower = lower_case(name);
+  if (lower.ends_with(".pkl")) return false;
+  return lower.find("aotinductor/") != std::string::npos ||
+         lower.find("aotinductor\\") != std::string::npos;
+}
+
 // Keys of the storages that the pickle refers to.
 void collect_storage_keys(const pickle::Run& run, std::unordered_set<std::string>& keys) {
   for (const auto& event : run.events) {
@@ -270,7 +279,9 @@ void PartLister::add_entry(std::size_t index) {
   std::string_view name = entry.name;
   if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
   // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
-  const PartKind kind = name.starts_with(kData) ? PartKind::kTensorData : classify(name, content);
+  const PartKind kind = is_native(entry.name)     ? PartKind::kNativeCode
+                        : name.starts_with(kData) ? PartKind::kTensorData
+                                                  : classify(name, content);
   if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
     list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});

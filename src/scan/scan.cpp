@@ -77,6 +77,10 @@ void add_context(std::span<Finding> findings, const format::Part& part) {
   }
 }
 
+std::string content_of(const format::Part& part) {
+  return std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes));
+}
+
 // A file, or one inside of another.
 struct Task {
   ByteSpan bytes;
@@ -214,6 +218,8 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
       return;
+    case format::PartKind::kNativeCode:
+      return add(findings_, scan_rules::kNativeCode, part.path, part.base, content_of(part));
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -239,8 +245,7 @@ void FileScanner::add_task(const format::Part& part, unsigned depth) {
 }
 
 void FileScanner::add_unknown(const format::Part& part) {
-  add(findings_, scan_rules::kUnknownPart, part.path, part.base,
-      std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes)));
+  add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
 }
 
 ScanReport FileScanner::finish() {

@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto report = tare::scan(bytes);
   for (const auto* format : tare::format::detect(bytes)) {
     if (format->read_tensors == nullptr) continue;
-    const auto contents = format->read_tensors(bytes);
+    auto context = tare::format::context_of(bytes);
+    const auto contents = format->read_tensors(bytes, context);
     if (!contents) continue;
     for (const auto& tensor : contents->tensors) {
       if (!tare::check_view(tensor.view)) std::abort();

@@ -1,13 +1,18 @@
 """Writes seeds for the fuzzers: hostile streams, pickles of objects, and small files of each format."""
 
+import bz2
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import pickle
 import random
 import sys
+import tarfile
 import zipfile
+import zlib
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
 sys.path.insert(0, os.path.join(TESTS, "differential"))
@@ -39,6 +44,44 @@ def safetensors(separators):
     return len(header).to_bytes(8, "little") + header + bytes(8)
 
 
+# "some content content content content", as `lz4 -c` 1.9.4 and `zstd -c` 1.5.4 pack it.
+LZ4 = "04224d186440a716000000cf736f6d6520636f6e74656e74080000506e74656e740000000039087495"
+ZSTD = "28b52ffd242495000060736f6d6520636f6e74656e740100034b123082cddb"
+
+
+def packed():
+    """A pickle in every kind of stream, and two in a row where that is one content."""
+    content = pickle.dumps({"k": [1, "text " * 20]}, 2)
+    yield zlib.compress(content)
+    yield b"ZF" + hex(len(content)).ljust(19).encode() + zlib.compress(content)
+    streams_in_a_row = (gzip.compress(content, mtime=0), bz2.compress(content), lzma.compress(content),
+                        lzma.compress(content, lzma.FORMAT_ALONE), bytes.fromhex(LZ4), bytes.fromhex(ZSTD))
+    for stream in streams_in_a_row:
+        yield stream
+        yield stream + stream
+    yield b"\x50\x2a\x4d\x18\x03\0\0\0abc" + bytes.fromhex(ZSTD)
+
+
+def tar(format):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=format) as out:
+        for name, kind in (("storages", b"0"), ("a" * 60 + "/" + "b" * 60, b"0"), ("link", b"2"), ("folder", b"5")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, "target" if kind == b"2" else "", 3 if kind == b"0" else 0
+            out.addfile(info, io.BytesIO(b"abc"))
+    return buffer.getvalue().rstrip(b"\0") + bytes(1024)
+
+
+def npy():
+    types = ["'<f4'", "'|O'", "[(('t', 'a'), '>i2', (2, 3)), ('', '|V4'), ('\\xe9', [('c', 'U3')])]", "('<M8[25s]', 3)"]
+    for version, descr in enumerate(types, 1):
+        header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (2, 3), }}   \n".encode()
+        major = min(version, 3)
+        length = len(header).to_bytes(2 if major == 1 else 4, "little")
+        yield b"\x93NUMPY" + bytes([major, 0]) + length + header
+        yield header
+
+
 def indexes():
     """Indexes of shards: as Hugging Face writes them, without metadata, with what is refused."""
     weights = {"a.weight": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -53,6 +96,9 @@ def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+    seeds += packed()
+    seeds += npy()
+    seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:

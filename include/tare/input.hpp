@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "tare/bytes.hpp"
@@ -26,6 +27,14 @@ class Input {
   // Maps a file that is open. Internal to libtare.
   static Result<Input> map_file(const RegularFile& file);
 
+  // The file that was mapped by map(): its name then, and what tells it from another file that has
+  // the name now.
+  struct Origin {
+    std::filesystem::path path;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+  };
+
   // Reads `path` into memory, at most `max_bytes`. Errors: those of map(), and kLimit.
   static Result<Input> copy_of(const std::filesystem::path& path, std::uint64_t max_bytes);
 
@@ -41,6 +50,11 @@ class Input {
   ByteSpan bytes() const { return bytes_; }
   std::uint64_t size() const { return bytes_.size(); }
   bool is_mapped() const { return mapped_; }
+  // Gives back the memory of part of a mapping, until it is touched again. No effect on a buffer.
+  // `part` lies inside bytes().
+  void drop(ByteSpan part) const;
+  // Nothing for a buffer and for a file without a name.
+  const std::optional<Origin>& origin() const { return origin_; }
 
  private:
   Input() = default;
@@ -49,6 +63,7 @@ class Input {
   std::vector<std::byte> owned_;
   ByteSpan bytes_;
   bool mapped_ = false;
+  std::optional<Origin> origin_;
 };
 
 }  // namespace tare

@@ -355,11 +355,22 @@ struct Oddity {
   std::uint64_t offset;
 };
 
+// Bytes between opcodes that are none: joblib writes the data of arrays behind their objects.
+class InlineData {
+ public:
+  virtual ~InlineData() = default;
+  // Called when `object` has got a state by BUILD: how many bytes from `offset` on, counted from
+  // the start of the stream, belong to it and are no opcodes. An error breaks the stream there.
+  virtual Result<std::uint64_t> length(const Graph& graph, Value object, std::uint64_t offset) = 0;
+};
+
 struct Limits {
   std::uint64_t max_nodes = std::uint64_t{1} << 28;
   std::uint64_t max_edges = std::uint64_t{1} << 30;
   // Whether frequent opcodes take a short cut. Off only to test that this makes no difference.
   bool fast = true;
+  // What knows of bytes between the opcodes; null if there are none.
+  InlineData* inline_data = nullptr;
 };
 
 enum class End : std::uint8_t {

@@ -46,8 +46,8 @@ enum class EmptyMetadata : bool { kLeaveOut, kWrite };
 
 // Lays out a file. The same tensors and metadata in any order give the same plan. Errors:
 // kInvalidArgument (two tensors of one name, the name `__metadata__`, text that is not UTF-8),
-// kOverflow (a shape, or all tensors together), kMalformed (packed elements that do not fill
-// bytes), kLimit (a header above kMaxHeaderBytes).
+// kUnsupported (C32, C128), kOverflow (a shape, or all tensors together), kMalformed (packed
+// elements that do not fill bytes), kLimit (a header above kMaxHeaderBytes).
 Result<FilePlan> plan_file(std::vector<TensorPlan> tensors, const Metadata& metadata,
                            EmptyMetadata empty = EmptyMetadata::kLeaveOut);
 

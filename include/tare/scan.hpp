@@ -6,11 +6,13 @@
 // claims and what it does not). Same bytes, same report.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
+#include "tare/model.hpp"
 
 namespace tare {
 
@@ -25,9 +27,16 @@ enum class Verdict : std::uint8_t {
 // The stable lower-case name: "safe".
 const char* verdict_name(Verdict verdict);
 
+// What a finding says about whoever wrote the file.
+enum class Trust : bool {
+  kOdd,      // honest files have it as well
+  kHostile,  // none does: nothing in the file is to be taken, not even its tensors
+};
+
 struct Rule {
   const char* id;  // "TARE-PKL-001"; never reused for another meaning
   Verdict severity;
+  Trust trust;
   const char* title;  // what was found
   const char* why;    // why it matters, one sentence
   const char* what_to_do;
@@ -40,6 +49,13 @@ struct Finding {
   std::string opcode;        // for pickles: the opcode at `offset`
   std::string evidence;      // what would run, as a line of Python; printable ASCII
   std::string detail;        // what exactly, in one sentence
+  // Where `offset` is in the file itself; Error::kNoOffset in what was decompressed.
+  std::uint64_t file_offset = Error::kNoOffset;
+  // Some bytes of the entry around `offset`, of which this many stand before it.
+  std::vector<std::byte> context;
+  std::size_t context_before = 0;
+  // Why the finding does not count for the verdict; empty if it does.
+  std::string suppressed;
 
   Verdict severity() const { return rule->severity; }
 };
@@ -57,6 +73,18 @@ struct ScanReport {
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
 Result<ScanReport> scan(ByteSpan bytes);
+// Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
+// understood. The index of a sharded model holds names and nothing else: it is safe.
+Result<ScanReport> scan_file(const ModelFile& file);
+
+struct FileReport {
+  std::filesystem::path path;
+  Result<ScanReport> report;
+};
+// Judges what a path names: a file, or every file of a distributed checkpoint in its folder,
+// whether or not it can be opened as a model. Errors of a report: those of scan(), of Input::map(),
+// and kNotAFile for any other folder; folders inside of a checkpoint have reports with this error.
+std::vector<FileReport> scan_path(const std::filesystem::path& path);
 
 // Every rule, ordered by id.
 std::span<const Rule> rules();

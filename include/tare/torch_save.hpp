@@ -33,8 +33,10 @@ Result<std::uint64_t> save_records(const std::filesystem::path& path,
                                    const std::vector<Record>& records,
                                    safetensors::Overwrite overwrite);
 
-// What torch.save({name: tensor, ...}) writes. The tensors must be contiguous and of an element
-// type that has a storage class. Errors: kUnsupported, and those of writing a file.
+// What torch.save({name: tensor, ...}) writes for tensors that are contiguous and on the CPU; views
+// with strides become such. Types without a storage class of their own (U16, F8 ...) are written as
+// torch 2.1 and later do. Errors: kUnsupported (F6, strided packed types), those of check_view()
+// and of writing a file.
 Result<std::uint64_t> save_state_dict(const std::filesystem::path& path,
                                       const std::vector<safetensors::TensorToSave>& tensors,
                                       Layout layout, safetensors::Overwrite overwrite);

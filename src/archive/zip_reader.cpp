@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "archive/decoder.hpp"
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
 
@@ -151,6 +152,7 @@ Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
   for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
   reader.check_names();
   reader.check_layout(*directory);
+  reader.drop_inner_directories();
   std::ranges::stable_sort(reader.anomalies_, {}, &Anomaly::offset);
   return reader;
 }
@@ -463,6 +465,19 @@ void Reader::check_layout(const Directory& directory) {
   if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
 }
 
+// An archive that is an entry of this one has a directory of its own, which no reader takes for
+// that of the outer one: they all look from the end.
+void Reader::drop_inner_directories() {
+  std::erase_if(anomalies_, [this](const Anomaly& anomaly) {
+    return anomaly.kind == AnomalyKind::kSecondDirectory &&
+           std::ranges::any_of(entries_, [&](const Entry& entry) {
+             return entry.readable && entry.method == kStored &&
+                    anomaly.offset >= entry.data_offset &&
+                    anomaly.offset - entry.data_offset < entry.stored_size;
+           });
+  });
+}
+
 Result<ByteSpan> Reader::raw_bytes(const Entry& entry) const {
   if (!entry.readable) {
     return fail(ErrorCode::kMalformed, "the bytes of the entry are not inside the archive",
@@ -491,34 +506,26 @@ Result<std::vector<std::byte>> Reader::inflate(const Entry& entry) const {
     return fail(ErrorCode::kLimit, "the entry would inflate beyond the limit",
                 entry.central_offset);
   }
-  if (entry.stored_size > UINT32_MAX || entry.size >= UINT32_MAX) {
-    return fail(ErrorCode::kLimit, "a compressed entry of 4 GiB or more", entry.central_offset);
+  std::vector<std::byte> out;
+  out.reserve(entry.size);
+  const DecodeLimits no_more{.max_output = entry.size, .max_ratio = UINT64_MAX};
+  const auto decoded = decode(Codec::kDeflate, *raw, no_more, [&](ByteSpan piece) -> Result<void> {
+    out.insert(out.end(), piece.begin(), piece.end());
+    return {};
+  });
+  if (!decoded) {
+    Error error = decoded.error();
+    error.offset += entry.data_offset;
+    if (error.code != ErrorCode::kLimit) return std::unexpected(error);
   }
-  // One byte more than declared: a stream that goes on is noticed instead of cut.
-  std::vector<std::byte> out(entry.size + 1);
-  z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return fail(ErrorCode::kIo, "zlib failed");
-  // zlib's next_in is not const for historical reasons; it is not written to.
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(raw->data()));  // NOLINT
-  stream.avail_in = static_cast<uInt>(raw->size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int status = ::inflate(&stream, Z_FINISH);
-  const std::uint64_t produced = stream.total_out;
-  const bool whole = stream.avail_in == 0;
-  ::inflateEnd(&stream);
-  if (produced != entry.size) {
+  if (!decoded || out.size() != entry.size) {
     return fail(ErrorCode::kMismatch, "the entry inflates to another size than declared",
                 entry.data_offset);
   }
-  if (status != Z_STREAM_END) {
-    return fail(ErrorCode::kMalformed, "the compressed data is damaged", entry.data_offset);
-  }
-  if (!whole) {
+  if (decoded->consumed != raw->size()) {
     return fail(ErrorCode::kMismatch, "bytes follow the end of the compressed data",
                 entry.data_offset);
   }
-  out.resize(entry.size);
   return out;
 }
 

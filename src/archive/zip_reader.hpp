@@ -123,6 +123,7 @@ class Reader {
   bool is_descriptor(const Entry& entry, ByteSpan gap) const;
   void check_names();
   void check_layout(const Directory& directory);
+  void drop_inner_directories();
   void note(AnomalyKind kind, std::uint64_t offset, std::size_t entry = kNoEntry) {
     anomalies_.push_back({kind, offset, entry});
   }

@@ -1,5 +1,6 @@
 #include "cli/cli.hpp"
 
+#include <glob.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -20,11 +21,57 @@ void print_error(std::string_view subject, const Failure& failure) {
   print_error(subject, report::failure_text(failure));
 }
 
+bool is_pattern(const std::string& path) {
+  std::error_code ignored;
+  return path.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(path, ignored);
+}
+
+namespace {
+
+// Sorted.
+std::vector<std::filesystem::path> files_of(const std::string& pattern) {
+  ::glob_t found{};
+  std::vector<std::filesystem::path> paths;
+  if (::glob(pattern.c_str(), GLOB_NOESCAPE, nullptr, &found) == 0) {
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  }
+  ::globfree(&found);
+  return paths;
+}
+
+std::expected<Model, Failure> open_argument(const std::string& path) {
+  if (!is_pattern(path)) return open_model(path);
+  const auto paths = files_of(path);
+  if (!paths.empty()) return open_models(paths);
+  return std::unexpected(
+      Failure(Error{ErrorCode::kNotFound, 0, Error::kNoOffset, "no file has such a name"}));
+}
+
+}  // namespace
+
 std::optional<Model> open_or_tell(const std::string& path) {
-  auto model = open_model(path);
+  auto model = open_argument(path);
   if (model) return std::move(*model);
   print_error(path, model.error());
   return std::nullopt;
+}
+
+void print_error(std::string_view path, const SelectFailure& failure) {
+  print_error(path, Failure(failure));
+  for (const std::string& candidate : failure.candidates) {
+    print_error(path, "--key " + report::printable(candidate));
+  }
+}
+
+std::optional<Model> open_selected_or_tell(const std::string& path, const std::string& key) {
+  auto model = open_or_tell(path);
+  if (!model) return std::nullopt;
+  auto selection = select_tensors(*model, {.key = key});
+  if (!selection) {
+    print_error(path, selection.error());
+    return std::nullopt;
+  }
+  return with_tied_names(restrict_to(std::move(*model), std::move(*selection)));
 }
 
 bool print(std::string_view text) {

@@ -9,6 +9,7 @@
 #include "report/text.hpp"
 #include "tare/error.hpp"
 #include "tare/model.hpp"
+#include "tare/select.hpp"
 
 namespace tare::cli {
 
@@ -26,8 +27,18 @@ void print_error(std::string_view subject, std::string_view what);
 void print_error(std::string_view subject, const Error& error);
 void print_error(std::string_view subject, const Failure& failure);
 
-// open_model(), which says on stderr why there is none.
+// Whether a text is a pattern of file names, with `*`, `?` or `[`; not if a file is called so.
+bool is_pattern(const std::string& path);
+
+// open_model(), or open_models() of the files that a pattern stands for; says on stderr why there
+// is no model.
 std::optional<Model> open_or_tell(const std::string& path);
+
+// The model in a file as select_tensors() finds it, tied names included; says on stderr why there
+// is none.
+std::optional<Model> open_selected_or_tell(const std::string& path, const std::string& key);
+// What select_tensors() could not choose among, as options that would.
+void print_error(std::string_view path, const SelectFailure& failure);
 
 // Writes to stdout; false if stdout is closed or full.
 bool print(std::string_view text);

@@ -1,10 +1,12 @@
-// tare convert: a checkpoint to safetensors.
+// tare convert: the tensors of a checkpoint as safetensors, and back.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 
 #include "cli/cli.hpp"
 #include "cli/progress.hpp"
+#include "report/json.hpp"
 #include "tare/convert.hpp"
 #include "tare/scan.hpp"
 
@@ -14,87 +16,280 @@ namespace {
 struct ConvertArguments {
   std::string input;
   std::string output;
+  std::string target;
+  std::string dtype;
+  std::string max_shard_size;
+  SelectOptions select;
   bool overwrite = false;
   bool no_verify = false;
+  bool no_sha256 = false;
+  bool densify = false;
+  bool dequantize = false;
+  bool dry_run = false;
+  bool anyway = false;
+  bool json = false;
 };
 
-std::filesystem::path default_output(const std::string& input) {
-  return std::filesystem::path(input).replace_extension(".safetensors");
-}
+const std::map<std::string, DType> kCasts = {
+    {"f32", DType::kF32}, {"f16", DType::kF16}, {"bf16", DType::kBF16}};
 
-// Refuses what is not safe. Only tensors would be taken and nothing run, but a file that hides a
-// payload is not to be trusted with its tensors either.
-int refuse_findings(const std::string& path, const ScanReport& report) {
-  for (const Finding& finding : report.findings) {
-    print_error(path, fmt::format("{} {}: {}", finding.rule->id, finding.rule->title,
-                                  finding.evidence.empty() ? finding.detail : finding.evidence));
+struct Target {
+  const char* name;
+  ConvertTarget target;
+  const char* extension;
+};
+constexpr Target kTargets[] = {
+    {"safetensors", ConvertTarget::kSafetensors, ".safetensors"},
+    {"torch", ConvertTarget::kTorch, ".pt"},
+    {"npz", ConvertTarget::kNpz, ".npz"},
+};
+
+// "5GB", "500 MiB", "1000000": bytes. Nothing for anything else.
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || number == 0) return std::nullopt;
+  std::string unit;
+  for (const char c : std::string_view(end, text.data() + text.size())) {
+    if (c != ' ') unit += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  print_error(path, fmt::format("not converted: the scan says {}", verdict_name(report.verdict)));
-  return report.verdict == Verdict::kUnreadable ? kError : kFindings;
+  const std::map<std::string, std::uint64_t> units = {{"", 1},
+                                                      {"B", 1},
+                                                      {"KB", 1000},
+                                                      {"MB", 1'000'000},
+                                                      {"GB", 1'000'000'000},
+                                                      {"TB", 1'000'000'000'000},
+                                                      {"KIB", 1ULL << 10},
+                                                      {"MIB", 1ULL << 20},
+                                                      {"GIB", 1ULL << 30},
+                                                      {"TIB", 1ULL << 40}};
+  const auto found = units.find(unit);
+  if (found == units.end() || number > UINT64_MAX / found->second) return std::nullopt;
+  return number * found->second;
 }
 
-int run_convert(const ConvertArguments& arguments) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::filesystem::path output = arguments.output.empty()
-                                           ? default_output(arguments.input)
-                                           : std::filesystem::path(arguments.output);
-  const auto model = open_or_tell(arguments.input);
-  if (!model) return kError;
-  for (const ModelFile& file : model->files()) {
-    if (file.is_index) continue;  // names of files, which were read as such
-    const std::string path = report::file_path(arguments.input, file.name);
-    const auto report = scan(file.input.bytes());
+ConvertTarget target_of(const ConvertArguments& arguments) {
+  for (const Target& target : kTargets) {
+    if (arguments.target == target.name) return target.target;
+  }
+  const std::string extension = std::filesystem::path(arguments.output).extension().string();
+  if (extension == ".npz") return ConvertTarget::kNpz;
+  for (const char* torch : {".pt", ".pth", ".ckpt", ".bin"}) {
+    if (extension == torch) return ConvertTarget::kTorch;
+  }
+  return ConvertTarget::kSafetensors;
+}
+
+// The name of the input with the extension of the target.
+std::filesystem::path default_output(const std::string& input, ConvertTarget target) {
+  std::filesystem::path path = input;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    if (path.filename().empty()) path = path.parent_path();
+    path /= "model";
+  }
+  // Files without a name of their own.
+  if (is_pattern(input) || path.filename() == ".metadata") path.replace_filename("model");
+  // Of an index, the name of what it is the index of.
+  if (path.string().ends_with(".index.json")) path.replace_extension().replace_extension();
+  const auto* found = std::ranges::find(kTargets, target, &Target::target);
+  return path.replace_extension(found->extension);
+}
+
+std::filesystem::path output_of(const ConvertArguments& arguments, ConvertTarget target) {
+  std::error_code ignored;
+  if (arguments.output.empty()) return default_output(arguments.input, target);
+  if (!std::filesystem::is_directory(arguments.output, ignored)) return arguments.output;
+  return std::filesystem::path(arguments.output) /
+         default_output(arguments.input, target).filename();
+}
+
+// ---- the scan before
+
+bool is_hostile(const ScanReport& report) {
+  return std::ranges::any_of(report.findings, [](const Finding& finding) {
+    return finding.rule->trust == Trust::kHostile;
+  });
+}
+
+// True if the file may be converted. Only tensors are taken and nothing is run, but what no honest
+// program writes is not to be trusted with its tensors either.
+bool passes(const std::string& path, const ScanReport& report, bool anyway) {
+  for (const Finding& finding : report.findings) {
+    if (finding.rule->trust != Trust::kHostile) continue;
+    print_error(path, fmt::format("{} {}: {}", finding.rule->id, finding.rule->title,
+                                  report::printable(finding.evidence.empty() ? finding.detail
+                                                                             : finding.evidence)));
+  }
+  if (!is_hostile(report)) {
+    if (report.verdict != Verdict::kSafe) {
+      print_error(path,
+                  fmt::format("the scan says {}, `tare scan` says why; only tensors are taken",
+                              verdict_name(report.verdict)));
+    }
+    return true;
+  }
+  print_error(path, anyway ? "hostile; its tensors are taken nevertheless, as was asked for"
+                           : "not converted: the file is hostile; --weights-only-anyway takes its "
+                             "tensors");
+  return anyway;
+}
+
+// Of a file that cannot be opened: what it would do may be the reason.
+int refuse_unopened(const ConvertArguments& arguments) {
+  int code = kError;
+  for (const FileReport& file : scan_path(arguments.input)) {
+    if (!file.report || file.report->verdict == Verdict::kUnreadable) continue;
+    if (!is_hostile(*file.report)) continue;
+    if (!passes(file.path.string(), *file.report, arguments.anyway)) code = kFindings;
+  }
+  return code;
+}
+
+// kOk, or why not to go on.
+int scan_files(const ConvertArguments& arguments, const Model& model) {
+  for (const ModelFile& file : model.files()) {
+    const std::string path = report::file_path(arguments.input, file);
+    const auto report = scan_file(file);
     if (!report) {
       print_error(path, report.error());
       return kError;
     }
-    if (report->verdict != Verdict::kSafe) return refuse_findings(path, *report);
+    if (!passes(path, *report, arguments.anyway)) {
+      return report->verdict == Verdict::kUnreadable ? kError : kFindings;
+    }
   }
+  return kOk;
+}
 
+// ---- the conversion
+
+bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code ignored;
+  return std::filesystem::equivalent(a, b, ignored);
+}
+
+std::expected<ConvertSummary, Failure> convert_with_progress(const Selection& selection,
+                                                             const std::filesystem::path& output,
+                                                             ConvertOptions options) {
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& tensor : selection.tensors) bytes += tensor.view.byte_count();
+  ProgressLine progress("writing", bytes);
+  options.progress = [&](std::uint64_t done) { progress(done); };
+  return convert(selection, output, options);
+}
+
+int run_convert(const ConvertArguments& arguments) {
+  const auto start = std::chrono::steady_clock::now();
   ConvertOptions options;
+  options.target = target_of(arguments);
   options.overwrite =
       arguments.overwrite ? safetensors::Overwrite::kYes : safetensors::Overwrite::kNo;
   options.verify = !arguments.no_verify;
-  const auto summary = [&] {
-    ProgressLine progress("writing", model->tensor_bytes());
-    options.progress = [&](std::uint64_t done) { progress(done); };
-    return convert_to_safetensors(*model, output, options);
-  }();
+  options.file_sha256 = !arguments.no_sha256;
+  options.densify = arguments.densify;
+  options.dequantize = arguments.dequantize;
+  options.dry_run = arguments.dry_run;
+  if (!arguments.dtype.empty()) options.cast = kCasts.at(arguments.dtype);
+  if (!arguments.max_shard_size.empty()) {
+    options.max_shard_bytes = *parse_size(arguments.max_shard_size);
+  }
+  const std::filesystem::path output = output_of(arguments, options.target);
+  const auto model = open_or_tell(arguments.input);
+  if (!model) return refuse_unopened(arguments);
+  for (const ModelFile& file : model->files()) {
+    if (!is_same_file(report::file_path(arguments.input, file), output)) continue;
+    print_error(output.string(), "would be written over the input");
+    return kError;
+  }
+  if (const int refused = scan_files(arguments, *model); refused != kOk) return refused;
+  const auto selection = select_tensors(*model, arguments.select);
+  if (!selection) {
+    print_error(arguments.input, selection.error());
+    return kError;
+  }
+  const auto summary = convert_with_progress(*selection, output, options);
   if (!summary) {
-    const ConvertFailure& failure = summary.error();
-    print_error(failure.subject == output.string() ? output.string() : arguments.input,
-                failure.subject == output.string()
-                    ? report::error_text(failure.error)
-                    : fmt::format("'{}' {}", report::printable(failure.subject),
-                                  report::error_text(failure.error)));
+    const Failure& failure = summary.error();
+    const bool of_output = failure.subject == output.string();
+    print_error(of_output ? output.string() : arguments.input,
+                of_output || failure.subject.empty() ? Failure(failure) : failure);
     return kError;
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  std::string text = fmt::format(
-      "{}: {} tensors, {} in {:.2f} s ({:.0f} MB/s){}\n", report::printable(output.string()),
-      summary->tensors, report::human_bytes(summary->file_bytes), elapsed.count(),
-      static_cast<double>(summary->file_bytes) / 1e6 / std::max(elapsed.count(), 1e-9),
-      summary->verified ? ", verified against the source" : ", not verified");
-  if (summary->shared > 0) {
-    text += fmt::format("{} tensors share memory in the source; each is written in full\n",
-                        summary->shared);
-  }
-  text += fmt::format("sha256 {}\n", summary->sha256);
-  return print(text) ? kOk : kError;
+  const report::ConvertedModel converted{arguments.input, *selection, *summary, elapsed.count(),
+                                         arguments.dry_run};
+  return print(arguments.json ? report::convert_json(converted) : report::convert_text(converted))
+             ? kOk
+             : kError;
+}
+
+std::string size_fault(const std::string& text) {
+  return parse_size(text) ? "" : "a size is a number with KB, MB, GB, KiB, MiB or GiB: 5GB";
 }
 
 }  // namespace
 
 void add_convert(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("convert", "write the tensors of a checkpoint as safetensors");
+  auto* command =
+      app.add_subcommand("convert", "write the tensors of a checkpoint as safetensors, or back");
   auto arguments = std::make_shared<ConvertArguments>();
-  command->add_option("IN", arguments->input, "a checkpoint")->required();
-  command->add_option("-o,--output", arguments->output,
-                      "the file to write; default: IN with the extension .safetensors");
-  command->add_flag("--overwrite", arguments->overwrite, "replace an existing output");
-  command->add_flag("--no-verify", arguments->no_verify,
+  ConvertArguments& to = *arguments;
+  command
+      ->add_option("IN", to.input,
+                   "a model file, the index of a sharded one, a folder, or a pattern: *.bin")
+      ->required();
+  command
+      ->add_option("-o,--output", to.output,
+                   "the file or directory to write; default: IN with the extension of the target")
+      ->option_text("OUT");
+  command
+      ->add_option("--to", to.target, "safetensors, torch or npz; default: by the extension of OUT")
+      ->check(CLI::IsMember({"safetensors", "torch", "npz"}))
+      ->option_text("TARGET");
+  command->add_flag("--overwrite", to.overwrite, "replace an existing output");
+  command->add_flag("--no-verify", to.no_verify,
                     "do not read the output back and compare it with the source");
-  command->footer("Examples:\n  tare convert model.pt\n  tare convert model.pt -o out.safetensors");
+  command->add_flag("--no-sha256", to.no_sha256, "do not say the SHA-256 of what is written");
+  command->add_flag("--dry-run", to.dry_run, "say what would be written, and write nothing");
+
+  command
+      ->add_option("--key", to.select.key,
+                   "what to take: a path of keys like `model`; `.` is everything")
+      ->option_text("KEY");
+  command
+      ->add_option("--strip-prefix", to.select.strip_prefixes,
+                   "take this off the front of names: `module.`, `_orig_mod.`; may be repeated")
+      ->option_text("PREFIX");
+  command->add_flag("--keep-scalars", to.select.keep_scalars,
+                    "numbers and texts of the checkpoint as metadata, by their paths");
+  command->add_option("--dtype", to.dtype, "floating-point tensors as f32, f16 or bf16")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->option_text("TYPE");
+  command->add_flag("--densify", to.densify, "sparse tensors as dense ones");
+  command->add_flag("--dequantize", to.dequantize, "quantized tensors as F32");
+  command
+      ->add_option("--max-shard-size", to.max_shard_size,
+                   "several files of at most so many bytes of tensors, and an index: 5GB")
+      ->check(size_fault)
+      ->option_text("SIZE");
+  command->add_flag("--weights-only-anyway", to.anyway,
+                    "take the tensors of a file that the scan calls hostile");
+  command->add_flag("--json", to.json, "the summary as JSON; has everything that is dropped");
+  command->footer(
+      "Scans first; runs nothing of the input, and needs none of its classes. What is no tensor "
+      "is\n"
+      "dropped and listed. The output appears whole or not at all, and is compared with the "
+      "source\n"
+      "before it gets its name.\n\n"
+      "Exit codes: 0 done, 1 refused because of what the scan found, 2 error, 4 usage.\n\n"
+      "Examples:\n"
+      "  tare convert model.pt\n"
+      "  tare convert yolo.pt -o yolo.safetensors --key ema --dtype f16\n"
+      "  tare convert pytorch_model.bin.index.json -o model.safetensors --max-shard-size 5GB\n"
+      "  tare convert checkpoint_folder -o model.safetensors\n"
+      "  tare convert 'shard-*.bin' -o model.safetensors\n"
+      "  tare convert model.safetensors -o model.pt");
   command->callback([arguments, &exit_code] { exit_code = run_convert(*arguments); });
 }
 

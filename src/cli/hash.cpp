@@ -9,13 +9,15 @@ namespace {
 
 struct HashArguments {
   std::string path;
+  std::string key;
   bool whole = false;
   bool tensors = false;
   bool json = false;
 };
 
 int run_hash(const HashArguments& arguments) {
-  const auto model = open_or_tell(arguments.path);
+  const auto model = arguments.whole ? open_or_tell(arguments.path)
+                                     : open_selected_or_tell(arguments.path, arguments.key);
   if (!model) return kError;
   DigestOptions options;
   options.files = !arguments.tensors;
@@ -40,11 +42,15 @@ int run_hash(const HashArguments& arguments) {
 void add_hash(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("hash", "SHA-256 of a model, whole and by tensor");
   auto arguments = std::make_shared<HashArguments>();
-  command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
+  command
+      ->add_option("PATH", arguments->path,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
       ->required();
   auto* whole = command->add_flag("--whole", arguments->whole,
                                   "only the files, as lines for `sha256sum --check`");
   command->add_flag("--tensors", arguments->tensors, "only the tensors")->excludes(whole);
+  command->add_option("--key", arguments->key, "which tensors to take, as in convert")
+      ->option_text("KEY");
   command->add_flag("--json", arguments->json, "as JSON");
   command->footer(
       "The digest of a tensor is that of its elements, packed, in row-major order. The digest\n"

@@ -14,10 +14,13 @@ void add_inspect(CLI::App& app, int& exit_code) {
   };
   constexpr unsigned kMostLevels = 64;
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("PATH", arguments->path, "a model file, or the index of a sharded one")
+  command
+      ->add_option("PATH", arguments->path,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
       ->required();
-  command->add_flag("--tree", arguments->options.tree,
-                    "sizes by the prefixes of names, in place of the tensors");
+  command->add_flag(
+      "--tree", arguments->options.tree,
+      "sizes by the prefixes of names and the other content, in place of the tensors");
   command->add_option("--depth", arguments->options.depth, "levels of the tree")
       ->check(CLI::Range(1U, kMostLevels))
       ->capture_default_str();

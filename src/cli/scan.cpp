@@ -5,8 +5,7 @@
 #include <map>
 
 #include "cli/cli.hpp"
-#include "report/json.hpp"
-#include "tare/input.hpp"
+#include "report/scan_writer.hpp"
 #include "tare/scan.hpp"
 
 namespace tare::cli {
@@ -14,76 +13,41 @@ namespace {
 
 struct ScanArguments {
   std::vector<std::string> paths;
-  std::string format = "text";
+  report::ScanFormat format = report::ScanFormat::kText;
   Verdict fail_on = Verdict::kSuspicious;
 };
 
-Result<ScanReport> scan_file(const std::string& path) {
-  const auto input = Input::map(path);
-  if (!input) return std::unexpected(input.error());
-  return scan(input->bytes());
-}
-
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said.
-int exit_code_of(const std::vector<report::ScannedFile>& files, Verdict fail_on) {
-  bool error = false;
-  bool finding = false;
-  bool judged = false;
-  for (const auto& file : files) {
-    if (file.report) {
-      judged = true;
-      error |= file.report->verdict == Verdict::kUnreadable;
-      finding |= file.report->verdict >= fail_on && file.report->verdict != Verdict::kSafe;
-    } else {
-      error |= file.report.error().code != ErrorCode::kWrongFormat;
-    }
-  }
-  if (error) return kError;
-  if (finding) return kFindings;
-  return judged ? kOk : kNothing;
+int exit_code_of(const report::ScanTotals& totals, Verdict fail_on) {
+  if (totals.unreadable + totals.failed > 0) return kError;
+  const std::uint64_t findings =
+      totals.dangerous + (fail_on == Verdict::kSuspicious ? totals.suspicious : 0);
+  if (findings > 0) return kFindings;
+  return totals.judged() > 0 ? kOk : kNothing;
 }
 
-std::string summary_text(const std::vector<report::ScannedFile>& files, double milliseconds) {
-  std::map<Verdict, int> counts;
-  int not_scanned = 0;
-  for (const auto& file : files) {
-    if (file.report) {
-      ++counts[file.report->verdict];
-    } else {
-      ++not_scanned;
-    }
-  }
-  std::string out = fmt::format("{} file{}:", files.size(), files.size() == 1 ? "" : "s");
-  const char* separator = " ";
-  for (const auto& [verdict, count] : counts) {
-    out += fmt::format("{}{} {}", separator, count, verdict_name(verdict));
-    separator = ", ";
-  }
-  if (not_scanned > 0) out += fmt::format("{}{} not scanned", separator, not_scanned);
-  return out + fmt::format("  ({:.1f} ms)\n", milliseconds);
+void tell_error(const report::ScannedFile& file) {
+  const Error& error = file.report.error();
+  print_error(file.path, error.code == ErrorCode::kWrongFormat
+                             ? fmt::format("nothing to scan: {}", error.what)
+                             : report::error_text(error));
 }
 
 int run_scan(const ScanArguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
-  std::vector<report::ScannedFile> files;
+  const auto writer = report::make_scan_writer(arguments.format, colour_for_stdout());
+  report::ScanTotals totals;
   for (const std::string& path : arguments.paths) {
-    files.push_back({path, scan_file(path)});
-    const auto& file = files.back();
-    if (!file.report) {
-      const Error& error = file.report.error();
-      print_error(path, error.code == ErrorCode::kWrongFormat
-                            ? fmt::format("nothing to scan: {}", error.what)
-                            : report::error_text(error));
-    } else if (arguments.format == "text") {
-      if (!print(report::scan_text(path, *file.report, colour_for_stdout()))) return kError;
+    for (FileReport& scanned : scan_path(path)) {
+      const report::ScannedFile file{scanned.path.string(), std::move(scanned.report)};
+      totals.add(file);
+      if (!file.report) tell_error(file);
+      if (!print(writer->add(file))) return kError;
     }
   }
-  const std::chrono::duration<double, std::milli> elapsed =
-      std::chrono::steady_clock::now() - start;
-  const std::string closing =
-      arguments.format == "json" ? report::scan_json(files) : summary_text(files, elapsed.count());
-  if (!print(closing)) return kError;
-  return exit_code_of(files, arguments.fail_on);
+  totals.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!print(writer->finish(totals))) return kError;
+  return exit_code_of(totals, arguments.fail_on);
 }
 
 }  // namespace
@@ -91,10 +55,19 @@ int run_scan(const ScanArguments& arguments) {
 void add_scan(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("scan", "judge files: safe, suspicious, dangerous");
   auto arguments = std::make_shared<ScanArguments>();
-  command->add_option("PATH", arguments->paths, "files to scan")->required();
-  command->add_option("--format", arguments->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+  command
+      ->add_option("PATH", arguments->paths, "files to scan, or folders of distributed checkpoints")
+      ->required();
+  command
+      ->add_option_function<std::string>(
+          "--format",
+          [arguments](const std::string& name) {
+            const auto format = report::scan_format_of(name);
+            if (!format) throw CLI::ValidationError("--format", "unknown format " + name);
+            arguments->format = *format;
+          },
+          "text or json")
+      ->option_text("{text,json} [text]");
   static const std::map<std::string, Verdict> kLevels = {{"suspicious", Verdict::kSuspicious},
                                                          {"dangerous", Verdict::kDangerous}};
   command->add_option("--fail-on", arguments->fail_on, "verdict from which on the exit code is 1")

@@ -10,13 +10,15 @@ namespace {
 struct VerifyArguments {
   std::string a;
   std::string b;
+  std::string key_a;
+  std::string key_b;
   bool json = false;
   bool metadata = false;
 };
 
 int run_verify(const VerifyArguments& arguments) {
-  const auto a = open_or_tell(arguments.a);
-  const auto b = open_or_tell(arguments.b);
+  const auto a = open_selected_or_tell(arguments.a, arguments.key_a);
+  const auto b = open_selected_or_tell(arguments.b, arguments.key_b);
   if (!a || !b) return kError;
   const auto compared = [&] {
     ProgressLine progress("comparing", std::min(a->tensor_bytes(), b->tensor_bytes()));
@@ -41,8 +43,14 @@ int run_verify(const VerifyArguments& arguments) {
 void add_verify(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("verify", "compare the tensors of two models, byte for byte");
   auto arguments = std::make_shared<VerifyArguments>();
-  command->add_option("A", arguments->a, "a model file, or the index of a sharded one")->required();
+  command
+      ->add_option("A", arguments->a,
+                   "a model file, the index of a sharded one, a folder, or a pattern")
+      ->required();
   command->add_option("B", arguments->b, "another one, of any format")->required();
+  command->add_option("--key-a", arguments->key_a, "what to take of A, as in convert")
+      ->option_text("KEY");
+  command->add_option("--key-b", arguments->key_b, "what to take of B")->option_text("KEY");
   command->add_flag("--metadata", arguments->metadata,
                     "metadata that differs counts as a difference; else it is only told");
   command->add_flag("--json", arguments->json, "as JSON");

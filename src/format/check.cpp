@@ -51,7 +51,7 @@ class Checker {
   void check_bytes(const std::string& file, ByteSpan bytes);
   void check_safetensors(const std::string& file, ByteSpan bytes);
   void check_other(const std::string& file, ByteSpan bytes, const format::Format& format);
-  void note_format(const format::Format& format, const char* scope);
+  void note_format(std::string_view name, const char* scope);
 
   Rules rules_;
   CheckReport report_;
@@ -103,7 +103,7 @@ void Checker::check_bytes(const std::string& file, ByteSpan bytes) {
 void Checker::check_safetensors(const std::string& file, ByteSpan bytes) {
   const auto header = safetensors::parse(bytes, rules_);
   if (header) {
-    note_format(format::kSafetensors, kSafetensorsScope);
+    note_format(format::kSafetensors.name, kSafetensorsScope);
     report_.by_rules = true;
     report_.tensors += header->tensors().size();
     report_.tensor_bytes += header->data_bytes();
@@ -111,7 +111,7 @@ void Checker::check_safetensors(const std::string& file, ByteSpan bytes) {
   }
   const Error& error = header.error();
   if (error.code != ErrorCode::kWrongFormat) {
-    note_format(format::kSafetensors, kSafetensorsScope);
+    note_format(format::kSafetensors.name, kSafetensorsScope);
     report_.by_rules = true;
     // Here and not for every valid file: it costs as much as the parser.
     report_.reference_accepts = rules_ == Rules::kStrict && accepts(bytes, Rules::kReference);
@@ -121,8 +121,9 @@ void Checker::check_safetensors(const std::string& file, ByteSpan bytes) {
 }
 
 void Checker::check_other(const std::string& file, ByteSpan bytes, const format::Format& format) {
-  note_format(format, kOtherScope);
-  const auto contents = format.read_tensors(bytes);
+  format::ReadContext context = format::context_of(bytes);
+  const auto contents = format.read_tensors(bytes, context);
+  note_format(contents && !contents->format.empty() ? contents->format : format.name, kOtherScope);
   if (!contents) {
     return add(file, contents.error(), contents.error().code == ErrorCode::kUnsupported);
   }
@@ -130,12 +131,12 @@ void Checker::check_other(const std::string& file, ByteSpan bytes, const format:
     add(file, Failure(problem.error, problem.subject),
         problem.error.code == ErrorCode::kUnsupported);
   }
-  report_.tensors += contents->tensors.size();
+  report_.tensors += contents->tensors.size() + contents->specials.size();
   report_.tensor_bytes += contents->tensor_bytes();
 }
 
-void Checker::note_format(const format::Format& format, const char* scope) {
-  report_.format = report_.format.empty() || report_.format == format.name ? format.name : "mixed";
+void Checker::note_format(std::string_view name, const char* scope) {
+  report_.format = report_.format.empty() || report_.format == name ? name : "mixed";
   report_.scope = scope;
 }
 

@@ -58,7 +58,7 @@ Result<OpenedEntry> open_pickle_entry(std::string_view text) {
   if (!input) return std::unexpected(input.error());
   OpenedEntry opened{std::move(*input), {}, {}, spec.path};
   opened.bytes = opened.input.bytes();
-  const bool is_zip = kTorchZip.recognises(opened.bytes);
+  const bool is_zip = kZip.recognises(opened.bytes);
   // A pickle with an archive behind it is a pickle unless an entry is asked for.
   if (spec.entry.empty() && (!is_zip || kPickle.recognises(opened.bytes))) return opened;
   if (!is_zip) return fail(ErrorCode::kWrongFormat, "is no archive, so it has no entries");

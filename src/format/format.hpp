@@ -16,9 +16,11 @@ namespace tare::format {
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
   kTorchScript,   // TorchScript source code
+  kNativeCode,    // compiled code, or what a loader compiles, or how
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
+  kNested,        // a file of any format
   kUnknown,       // nothing here understands it
 };
 
@@ -27,6 +29,9 @@ struct Part {
   PartKind kind = PartKind::kUnknown;
   ByteSpan bytes;
   std::uint64_t offset = Error::kNoOffset;  // of the bytes in the input; none if decompressed
+  std::uint64_t base = 0;                   // of the bytes in the entry, or in the file
+  // Of a pickle: nothing stands beside it, so that the format has not checked its tensors.
+  bool is_alone = false;
 };
 
 enum class NoteKind : std::uint8_t {
@@ -34,7 +39,9 @@ enum class NoteKind : std::uint8_t {
   kDamaged,     // some loader refuses this, another does not
   kUnreadable,  // a part could not be read at all
   kTensor,      // a tensor that does not fit its storage
+  kUnchecked,   // a tensor of which nobody here can say whether it fits
   kTrailing,    // bytes that belong to nothing
+  kExtraction,  // extracting it changes other files, or hangs
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -46,18 +53,46 @@ struct Note {
 };
 
 struct PartList {
+  // More tensors are noted than a report lists; a file of a few bytes each may have millions.
+  static constexpr std::uint64_t kMaxTensorNotes = 5000;
+
+  std::string_view format;  // which variant of a format this is, if it says
   std::vector<Part> parts;
   std::vector<Note> notes;
-  std::deque<std::vector<std::byte>> inflated;  // owns what was decompressed
+  // How many were found, noted or not.
+  std::uint64_t misfits = 0;    // kTensor
+  std::uint64_t unchecked = 0;  // kUnchecked
+  // Own what was decompressed.
+  std::deque<std::vector<std::byte>> inflated;
+  std::deque<Input> unpacked;
 };
+
+// What reading a file may cost, files inside of it included.
+struct ReadContext {
+  unsigned depth = 0;              // files around this one
+  std::uint64_t inflate_left = 0;  // bytes that may still be decompressed
+};
+// Files inside files are read to this depth.
+inline constexpr unsigned kMaxDepth = 8;
+// The context of a file that stands alone, or of several, by their size: what is compressed may
+// grow to 20 times of it, or to 256 MiB.
+ReadContext context_of(std::uint64_t size);
+inline ReadContext context_of(ByteSpan file) {
+  return context_of(std::uint64_t{file.size()});
+}
 
 struct Format {
   std::string_view name;
   const char* description;  // for describe_content(): "a safetensors file"
   bool (*recognises)(ByteSpan bytes);
   Result<PartList> (*list_parts)(ByteSpan bytes);
-  Result<ModelContents> (*read_tensors)(ByteSpan bytes);  // null: recognised, no tensors read
+  // Null: recognised, no tensors read.
+  Result<ModelContents> (*read_tensors)(ByteSpan bytes, ReadContext& context);
 };
+
+// The contents of a file inside another one, by the first format that reads it. Errors:
+// kWrongFormat, kLimit (too deep), and those of the format.
+Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context);
 
 // Every format, in the order of detection.
 std::span<const Format* const> formats();
@@ -65,7 +100,11 @@ std::span<const Format* const> formats();
 // All formats that recognise the bytes: a polyglot has several.
 std::vector<const Format*> detect(ByteSpan bytes);
 
-extern const Format kTorchZip;
+extern const Format kZip;
+extern const Format kTar;
+extern const Format kTorchLegacy;
+extern const Format kNpy;
+extern const Format kCompressed;
 extern const Format kSafetensors;
 extern const Format kPickle;
 

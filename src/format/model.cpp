@@ -1,19 +1,22 @@
 #include "tare/model.hpp"
 
+#include "format/folder.hpp"
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "format/torch_distributed.hpp"
 
 namespace tare {
 namespace {
 
 std::expected<Model, Failure> open_input(Input input) {
-  for (const format::Format* format : format::detect(input.bytes())) {
-    if (format->read_tensors == nullptr) continue;
-    auto contents = format->read_tensors(input.bytes());
-    if (!contents) return std::unexpected(contents.error());
-    return Model(std::move(input), format->name, std::move(*contents));
-  }
-  return fail(ErrorCode::kWrongFormat, describe_content(input.bytes()));
+  format::ReadContext context = format::context_of(input.bytes());
+  auto contents = format::read_nested(input.bytes(), context);
+  if (!contents) return std::unexpected(contents.error());
+  return Model(std::move(input), contents->format, std::move(*contents));
+}
+
+std::unexpected<Failure> failure(ErrorCode code, const char* what) {
+  return std::unexpected(Failure(Error{code, 0, Error::kNoOffset, what}));
 }
 
 }  // namespace
@@ -31,10 +34,22 @@ std::expected<Model, Failure> format::open_one(const std::filesystem::path& path
 }
 
 std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return format::open_folder(path);
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
   if (format::is_shard_index(input->bytes())) return format::open_shards(path, std::move(*input));
+  if (format::is_distributed_metadata(input->bytes())) {
+    auto metadata = format::read_distributed_metadata(input->bytes());
+    if (metadata) return format::open_distributed(path, std::move(*input), std::move(*metadata));
+    if (metadata.error().code != ErrorCode::kWrongFormat) return std::unexpected(metadata.error());
+  }
   return open_input(std::move(*input));
+}
+
+std::expected<Model, Failure> open_models(std::span<const std::filesystem::path> paths) {
+  if (paths.empty()) return failure(ErrorCode::kInvalidArgument, "no file is named");
+  return paths.size() == 1 ? open_model(paths.front()) : format::join_files(paths);
 }
 
 }  // namespace tare

@@ -1,14 +1,17 @@
 #include <algorithm>
 #include <array>
 
+#include "archive/decoder.hpp"
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/checked.hpp"
 #include "io/cursor.hpp"
 
 namespace tare::format {
 namespace {
 
-constexpr std::array<const Format*, 3> kFormats = {&kTorchZip, &kSafetensors, &kPickle};
+constexpr std::array<const Format*, 7> kFormats = {
+    &kTar, &kZip, &kTorchLegacy, &kNpy, &kCompressed, &kSafetensors, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -31,14 +34,8 @@ constexpr std::array kSignatures = {
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
     Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
-    Signature{"\x93NUMPY"sv, "a NumPy array, which this version does not read"},
-    Signature{"\x1f\x8b"sv, "gzip data, which this version does not read"},
-    Signature{"BZh"sv, "bzip2 data, which this version does not read"},
-    Signature{"\xFD"
-              "7zXZ\0"sv,
-              "xz data, which this version does not read"},
+    Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
-    Signature{"\x28\xB5\x2F\xFD"sv, "zstd data, which this version does not read"},
     Signature{"\x7F"
               "ELF"sv,
               "an ELF program"},
@@ -57,8 +54,8 @@ const char* by_signature(ByteSpan bytes) {
   for (const auto& signature : kSignatures) {
     if (starts_with(bytes, signature.bytes)) return signature.description;
   }
-  if (bytes.size() > 262 && as_text(bytes.subspan(257, 5)) == "ustar") {
-    return "a tar archive, which this version does not read";
+  if (bytes.size() > 8 && as_text(bytes.subspan(4, 4)) == "PTMF") {
+    return "a TorchScript flatbuffer for mobile devices, which this version does not read";
   }
   if (bytes.size() >= 16 && all_zero(bytes)) {
     return "nothing but zero bytes: an incomplete download?";
@@ -80,13 +77,62 @@ std::vector<const Format*> detect(ByteSpan bytes) {
   return found;
 }
 
+ReadContext context_of(std::uint64_t size) {
+  constexpr std::uint64_t kLeast = std::uint64_t{256} << 20;
+  constexpr std::uint64_t kGrowth = 20;
+  const auto most = checked_mul(size, kGrowth);
+  return {.depth = 0, .inflate_left = std::max(kLeast, most.value_or(UINT64_MAX))};
+}
+
+Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context) {
+  if (context.depth >= kMaxDepth) {
+    return fail(ErrorCode::kLimit, "files stand inside files more than 8 deep");
+  }
+  for (const Format* format : detect(bytes)) {
+    if (format->read_tensors == nullptr) continue;
+    ++context.depth;
+    auto contents = format->read_tensors(bytes, context);
+    --context.depth;
+    if (contents && contents->format.empty()) contents->format = format->name;
+    return contents;
+  }
+  return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+}
+
 }  // namespace tare::format
 
 namespace tare {
+namespace {
+
+const char* compressed_text(ByteSpan bytes) {
+  switch (codec_of(bytes).value_or(Codec::kDeflate)) {
+    case Codec::kGzip:
+      return "gzip data";
+    case Codec::kBzip2:
+      return "bzip2 data";
+    case Codec::kXz:
+      return "xz data";
+    case Codec::kLzma:
+      return "lzma data";
+    case Codec::kLz4:
+      return "lz4 data";
+    case Codec::kZstd:
+      return "zstd data";
+    case Codec::kJoblibZ:
+      return "a file that joblib before 0.10 compressed";
+    case Codec::kZlib:
+    case Codec::kDeflate:
+      break;
+  }
+  return "zlib data";
+}
+
+}  // namespace
 
 const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
+  if (!found.empty() && found.front() == &format::kCompressed) return compressed_text(bytes);
   if (!found.empty()) return found.front()->description;
   if (format::is_shard_index(bytes)) return "an index of shards, which holds no tensors itself";
   const char* const content = format::by_signature(bytes);
@@ -100,6 +146,7 @@ const char* foreign_content(ByteSpan front) {
       front[1] <= std::byte{5}) {
     return "a pickle";
   }
+  if (codec_of(front)) return compressed_text(front);
   return format::by_signature(front);
 }
 

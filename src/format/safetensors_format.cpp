@@ -26,7 +26,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   return list;
 }
 
-Result<ModelContents> read_tensors(ByteSpan bytes) {
+Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
   const auto header = safetensors::parse(bytes);
   if (!header) return std::unexpected(header.error());
   ModelContents contents;

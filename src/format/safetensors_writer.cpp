@@ -94,6 +94,9 @@ Result<void> check_texts(const std::vector<TensorPlan>& tensors, const Metadata&
     if (!is_utf8(tensor.name)) {
       return fail(ErrorCode::kInvalidArgument, "a tensor name that is not UTF-8");
     }
+    if (!has_safetensors_type(tensor.dtype)) {
+      return fail(ErrorCode::kUnsupported, "complex numbers that safetensors has no type for");
+    }
     names.push_back(tensor.name);
   }
   std::ranges::sort(names);

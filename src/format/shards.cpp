@@ -1,6 +1,8 @@
 #include "format/shards.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
 #include <set>
 
 #include "format/format.hpp"
@@ -13,12 +15,6 @@ constexpr const char* kBroken = "invalid index: it is no JSON object with a weig
 
 Error error_of(ErrorCode code, const char* what) {
   return Error{code, 0, Error::kNoOffset, what};
-}
-
-// A name of a file in the same folder, on any system.
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." &&
-         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
 }
 
 class IndexReader {
@@ -155,10 +151,11 @@ class Joiner {
   }
 
   void add(std::uint32_t shard, Model model);
-  Model finish(Input index);
+  // `index`: the file that the index was read from, if there is one.
+  Model finish(std::optional<ModelFile> index);
 
  private:
-  void add_tensor(std::uint32_t shard, NamedTensor tensor);
+  bool place(std::uint32_t shard, const std::string& tensor, std::string& tensor_entry);
   void add_metadata(std::string_view shard, const std::map<std::string, std::string>& metadata);
   void problem(std::string_view subject, const char* what) {
     contents_.problems.push_back({std::string(subject), error_of(ErrorCode::kMismatch, what)});
@@ -176,29 +173,40 @@ void Joiner::add(std::uint32_t shard, Model model) {
   const std::string& name = index_->shards[shard];
   format_ = format_.empty() || format_ == model.format() ? model.format() : "mixed";
   ModelContents contents = model.take_contents();
-  for (NamedTensor& tensor : contents.tensors) add_tensor(shard, std::move(tensor));
+  for (NamedTensor& tensor : contents.tensors) {
+    if (place(shard, tensor.name, tensor.entry)) contents_.tensors.push_back(std::move(tensor));
+  }
+  for (SpecialTensor& tensor : contents.specials) {
+    if (place(shard, tensor.name, tensor.entry)) contents_.specials.push_back(std::move(tensor));
+  }
+  std::ranges::move(contents.owners, std::back_inserter(contents_.owners));
+  if (contents.objects) contents_.owners.push_back(std::move(contents.objects));
   add_metadata(name, contents.metadata);
   imports_.insert(contents.imports.begin(), contents.imports.end());
   for (Problem& problem : contents.problems) {
     contents_.problems.push_back({name + ": " + problem.subject, problem.error});
   }
   for (ModelFile& file : model.take_files()) {
-    files_.push_back({name, std::move(file.input), false});
+    file.name = name;
+    files_.push_back(std::move(file));
   }
 }
 
-void Joiner::add_tensor(std::uint32_t shard, NamedTensor tensor) {
-  const ShardIndex::Entry* const entry = index_->find(tensor.name);
+// Whether the index has the tensor in this shard; the entry then gets the name of the shard.
+bool Joiner::place(std::uint32_t shard, const std::string& tensor, std::string& tensor_entry) {
+  const ShardIndex::Entry* const entry = index_->find(tensor);
   const std::string& name = index_->shards[shard];
   if (entry == nullptr) {
-    return problem(name + ": " + tensor.name, "is in the shard, but not in the index");
+    problem(name + ": " + tensor, "is in the shard, but not in the index");
+    return false;
   }
   if (entry->shard != shard) {
-    return problem(name + ": " + tensor.name, "is in this shard, but the index names another one");
+    problem(name + ": " + tensor, "is in this shard, but the index names another one");
+    return false;
   }
   seen_[static_cast<std::size_t>(entry - index_->entries.data())] = true;
-  tensor.entry = tensor.entry.empty() ? name : name + "!" + tensor.entry;
-  contents_.tensors.push_back(std::move(tensor));
+  tensor_entry = tensor_entry.empty() ? name : name + "!" + tensor_entry;
+  return true;
 }
 
 // What all shards say once; where they differ, each with its file.
@@ -212,7 +220,7 @@ void Joiner::add_metadata(std::string_view shard,
   }
 }
 
-Model Joiner::finish(Input index) {
+Model Joiner::finish(std::optional<ModelFile> index) {
   for (std::size_t i = 0; i < seen_.size(); ++i) {
     if (seen_[i]) continue;
     const ShardIndex::Entry& entry = index_->entries[i];
@@ -221,12 +229,40 @@ Model Joiner::finish(Input index) {
   }
   contents_.imports.assign(imports_.begin(), imports_.end());
   std::vector<ModelFile> files;
-  files.push_back({"", std::move(index), true});
+  if (index) files.push_back(std::move(*index));
   std::ranges::move(files_, std::back_inserter(files));
   return {std::move(files), format_.empty() ? "no shards" : format_, std::move(contents_)};
 }
 
+// What an index of the files would say.
+std::expected<ShardIndex, Failure> index_of(std::span<const std::filesystem::path> paths,
+                                            const std::vector<Model>& models) {
+  ShardIndex index;
+  for (std::uint32_t i = 0; i < models.size(); ++i) {
+    index.shards.push_back(paths[i].string());
+    const ModelContents& contents = models[i].contents();
+    for (const NamedTensor& tensor : contents.tensors) {
+      index.entries.push_back({index.texts.add(tensor.name), i});
+    }
+    for (const SpecialTensor& tensor : contents.specials) {
+      index.entries.push_back({index.texts.add(tensor.name), i});
+    }
+  }
+  std::ranges::stable_sort(index.entries, {}, &ShardIndex::Entry::tensor);
+  const auto twice = std::ranges::adjacent_find(index.entries, {}, &ShardIndex::Entry::tensor);
+  if (twice == index.entries.end()) return index;
+  const auto other = std::next(twice);
+  return std::unexpected(Failure(error_of(ErrorCode::kMismatch, "is in two of the files"),
+                                 std::string(twice->tensor) + " (" + index.shards[twice->shard] +
+                                     ", " + index.shards[other->shard] + ")"));
+}
+
 }  // namespace
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
 
 const ShardIndex::Entry* ShardIndex::find(std::string_view tensor) const {
   const auto place = std::ranges::lower_bound(entries, tensor, {}, &Entry::tensor);
@@ -259,6 +295,23 @@ std::expected<ShardIndex, Failure> read_shard_index(ByteSpan bytes) {
   return IndexReader(as_text(bytes)).read();
 }
 
+std::expected<Model, Failure> join_files(std::span<const std::filesystem::path> paths) {
+  if (paths.size() > kMaxShards) {
+    return std::unexpected(error_of(ErrorCode::kLimit, "more than 16,384 files"));
+  }
+  std::vector<Model> models;
+  for (const auto& path : paths) {
+    auto model = open_one(path);
+    if (!model) return std::unexpected(Failure(model.error(), path.string()));
+    models.push_back(std::move(*model));
+  }
+  const auto index = index_of(paths, models);
+  if (!index) return std::unexpected(index.error());
+  Joiner joiner(*index);
+  for (std::uint32_t i = 0; i < models.size(); ++i) joiner.add(i, std::move(models[i]));
+  return joiner.finish(std::nullopt);
+}
+
 std::expected<Model, Failure> open_shards(const std::filesystem::path& index, Input input) {
   const auto shards = read_shard_index(input.bytes());
   if (!shards) return std::unexpected(shards.error());
@@ -269,7 +322,7 @@ std::expected<Model, Failure> open_shards(const std::filesystem::path& index, In
     if (!model) return std::unexpected(Failure(model.error(), name));
     joiner.add(i, std::move(*model));
   }
-  return joiner.finish(std::move(input));
+  return joiner.finish(ModelFile{"", std::move(input), true});
 }
 
 }  // namespace tare::format

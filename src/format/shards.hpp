@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,9 @@ namespace tare::format {
 
 inline constexpr std::uint64_t kMaxIndexBytes = 100'000'000;
 inline constexpr std::size_t kMaxShards = 16'384;
+
+// Whether a text is the name of a file in the same folder, on any system.
+bool is_plain_name(std::string_view name);
 
 // An index. Its texts live as long as it and the bytes it was read from.
 struct ShardIndex {
@@ -41,6 +45,10 @@ std::expected<ShardIndex, Failure> read_shard_index(ByteSpan bytes);
 
 // Opens one file of a model; what is an index itself is refused.
 std::expected<Model, Failure> open_one(const std::filesystem::path& path);
+
+// Opens several files and makes one model of them. Errors: kMismatch (a tensor is in two of them),
+// kLimit, and those of open_model() for a file, with its path.
+std::expected<Model, Failure> join_files(std::span<const std::filesystem::path> paths);
 
 // Opens every shard and makes one model of them. Errors: those of read_shard_index(), and of
 // open_model() for a shard, with its name. What the index and the shards do not agree in becomes a

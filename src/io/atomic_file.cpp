@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <string>
+
+#include "io/write_all.hpp"
 
 namespace tare {
 namespace {
@@ -46,6 +50,27 @@ mode_t permitted_mode() {
   return 0666 & ~mask;
 }
 
+// How the system calls an open file that has no name of its own.
+std::string descriptor_name(int fd) {
+  return "/proc/self/fd/" + std::to_string(fd);
+}
+
+// A file in the folder that goes with its last descriptor, however the process ends; nothing where
+// the file system has no such files, or where there is no /proc, by which it gets a name.
+UniqueFd open_nameless(const std::filesystem::path& folder) {
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd && ::access(descriptor_name(fd.get()).c_str(), F_OK) != 0) return {};
+  return fd;
+}
+
+std::string random_suffix() {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  static std::random_device device;
+  std::string suffix;
+  for (int i = 0; i < 8; ++i) suffix += kLetters[device() % kLetters.size()];
+  return suffix;
+}
+
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace replace) {
@@ -69,13 +94,16 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace
     return fail(ErrorCode::kExists, "the output exists; --overwrite replaces it");
   }
 
-  std::string name = directory_of(target) / ".tare-XXXXXX";
   AtomicFile file;
   file.path_ = target;
   file.replace_ = replace;
-  file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
-  file.temporary_ = std::move(name);  // nothing throws from here on that would leave it behind
+  file.fd_ = open_nameless(directory_of(target));
+  if (!file.fd_) {
+    std::string name = directory_of(target) / ".tare-XXXXXX";
+    file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+    if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
+    file.temporary_ = std::move(name);  // nothing throws from here on that would leave it behind
+  }
   const mode_t mode = exists ? existing.st_mode & 07777 : permitted_mode();
   if (::fchmod(file.fd_.get(), mode) != 0) {
     return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
@@ -87,9 +115,11 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-Result<void> AtomicFile::reserve(std::uint64_t bytes) {
+Result<void> AtomicFile::reserve(std::uint64_t bytes, Cache cache) {
   reserved_ = bytes;
   if (bytes < kLargeBytes) return {};
+  early_ = cache == Cache::kThrough;
+  if (early_) return {};
   int done = 0;
   do {
     done = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes));
@@ -114,10 +144,12 @@ Result<void> AtomicFile::write(ByteSpan bytes) {
 
 Result<void> AtomicFile::write_through(ByteSpan bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return std::unexpected(system_error(errno, "cannot write the output"));
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    const ByteSpan piece = bytes.first(std::min<std::size_t>(bytes.size(), piece_bytes()));
+    if (auto written = write_all(fd_.get(), piece, "cannot write the output"); !written) {
+      return written;
+    }
+    start_write_back(piece.size());
+    bytes = bytes.subspan(piece.size());
   }
   return {};
 }
@@ -128,17 +160,27 @@ Result<std::uint64_t> AtomicFile::copy_range(int fd, std::uint64_t offset, std::
   auto from = static_cast<off_t>(offset);
   std::uint64_t copied = 0;
   while (copied < length) {
-    const ssize_t count = ::copy_file_range(fd, &from, fd_.get(), nullptr,
-                                            static_cast<std::size_t>(length - copied), 0);
+    const auto piece = static_cast<std::size_t>(std::min(length - copied, piece_bytes()));
+    const ssize_t count = ::copy_file_range(fd, &from, fd_.get(), nullptr, piece, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && !is_not_possible(errno)) {
       return std::unexpected(system_error(errno, "cannot write the output"));
     }
     if (count <= 0) break;
     copied += static_cast<std::uint64_t>(count);
+    start_write_back(static_cast<std::uint64_t>(count));
   }
   size_ += copied;
   return copied;
+}
+
+void AtomicFile::start_write_back(std::uint64_t bytes) {
+  if (!early_) return;
+  in_cache_ += bytes;
+  if (in_cache_ - written_back_ < kWriteBackBytes) return;
+  ::sync_file_range(fd_.get(), static_cast<off_t>(written_back_),
+                    static_cast<off_t>(in_cache_ - written_back_), SYNC_FILE_RANGE_WRITE);
+  written_back_ = in_cache_;
 }
 
 Result<void> AtomicFile::flush() {
@@ -152,6 +194,24 @@ Result<void> AtomicFile::flush() {
   return written;
 }
 
+std::filesystem::path AtomicFile::temporary() const {
+  return temporary_.empty() ? descriptor_name(fd_.get()) : temporary_;
+}
+
+Result<void> AtomicFile::give_name() {
+  const std::string from = descriptor_name(fd_.get());
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    std::string name = directory_of(path_) / (".tare-" + random_suffix());
+    if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      temporary_ = std::move(name);
+      return {};
+    }
+    if (errno != EEXIST) break;
+  }
+  return std::unexpected(system_error(errno, "cannot give the output a name"));
+}
+
 Result<void> AtomicFile::commit() {
   if (reserved_ && *reserved_ != size_) {
     return fail(ErrorCode::kInvalidArgument, "the output has another size than it was to have");
@@ -159,6 +219,9 @@ Result<void> AtomicFile::commit() {
   const std::filesystem::path folder = directory_of(path_);  // before there is anything to undo
   if (auto flushed = flush(); !flushed) return flushed;
   if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
+  if (temporary_.empty()) {
+    if (auto named = give_name(); !named) return named;
+  }
   // Some network file systems tell of a failed write only here.
   if (::close(fd_.release()) != 0 && errno != EINTR) {
     return std::unexpected(system_error(errno, "cannot close the output"));

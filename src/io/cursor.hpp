@@ -37,17 +37,19 @@ class Cursor {
     return span;
   }
 
-  // Up to and without the next '\n', which is consumed.
-  std::optional<ByteSpan> take_line() {
+  // Up to and without the next `end`, which is consumed.
+  std::optional<ByteSpan> take_until(std::byte end) {
     if (at_end()) return std::nullopt;
-    const void* newline = std::memchr(bytes_.data() + offset_, '\n', remaining());
-    if (newline == nullptr) return std::nullopt;
-    const auto length = static_cast<std::uint64_t>(static_cast<const std::byte*>(newline) -
+    const void* found =
+        std::memchr(bytes_.data() + offset_, std::to_integer<int>(end), remaining());
+    if (found == nullptr) return std::nullopt;
+    const auto length = static_cast<std::uint64_t>(static_cast<const std::byte*>(found) -
                                                    (bytes_.data() + offset_));
-    const ByteSpan line = bytes_.subspan(offset_, length);
+    const ByteSpan bytes = bytes_.subspan(offset_, length);
     offset_ += length + 1;
-    return line;
+    return bytes;
   }
+  std::optional<ByteSpan> take_line() { return take_until(std::byte{'\n'}); }
 
  private:
   ByteSpan bytes_;

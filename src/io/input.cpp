@@ -12,7 +12,9 @@ namespace tare {
 Result<Input> Input::map(const std::filesystem::path& path) {
   const auto file = RegularFile::open(path);
   if (!file) return std::unexpected(file.error());
-  return map_file(*file);
+  auto input = map_file(*file);
+  if (input) input->origin_ = Origin{path, file->device(), file->inode()};
+  return input;
 }
 
 Result<Input> Input::map_file(const RegularFile& file) {
@@ -51,7 +53,8 @@ Input Input::from_bytes(std::vector<std::byte> bytes) {
 Input::Input(Input&& other) noexcept
     : owned_(std::move(other.owned_)),
       bytes_(std::exchange(other.bytes_, {})),
-      mapped_(std::exchange(other.mapped_, false)) {}
+      mapped_(std::exchange(other.mapped_, false)),
+      origin_(std::move(other.origin_)) {}
 
 Input& Input::operator=(Input&& other) noexcept {
   if (this != &other) {
@@ -59,8 +62,21 @@ Input& Input::operator=(Input&& other) noexcept {
     owned_ = std::move(other.owned_);
     bytes_ = std::exchange(other.bytes_, {});
     mapped_ = std::exchange(other.mapped_, false);
+    origin_ = std::move(other.origin_);
   }
   return *this;
+}
+
+void Input::drop(ByteSpan part) const {
+  constexpr std::uintptr_t kPage = 4096;
+  if (!mapped_) return;
+  // Whole pages: what is around them may be in use.
+  const auto first = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = (first + kPage - 1) / kPage * kPage;
+  const std::uintptr_t end = (first + part.size()) / kPage * kPage;
+  if (begin >= end) return;
+  const std::size_t skipped = begin - first;
+  ::madvise(const_cast<std::byte*>(part.data() + skipped), end - begin, MADV_DONTNEED);  // NOLINT
 }
 
 Input::~Input() {

@@ -9,9 +9,14 @@ namespace tare {
 
 // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
 Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  return adopt(std::move(fd));
+}
+
+Result<RegularFile> RegularFile::adopt(UniqueFd fd) {
   RegularFile file;
-  file.fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot open"));
+  file.fd_ = std::move(fd);
   struct stat status{};
   if (::fstat(file.fd(), &status) != 0) return std::unexpected(system_error(errno, "cannot stat"));
   if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kNotAFile, "is a directory");
@@ -20,25 +25,23 @@ Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
   }
   if (status.st_size == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
   file.size_ = static_cast<std::uint64_t>(status.st_size);
+  file.device_ = status.st_dev;
+  file.inode_ = status.st_ino;
   return file;
 }
 
 Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) const {
-  RegularFile file;
-  file.fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_DIRECT));
-  if (!file.fd_ && errno == EINVAL) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_DIRECT));
+  if (!fd && errno == EINVAL) {
     return fail(ErrorCode::kUnsupported, "the file system has no O_DIRECT");
   }
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot open"));
-  struct stat ours{};
-  struct stat status{};
-  if (::fstat(fd(), &ours) != 0 || ::fstat(file.fd(), &status) != 0) {
-    return std::unexpected(system_error(errno, "cannot stat"));
-  }
-  if (ours.st_dev != status.st_dev || ours.st_ino != status.st_ino) {
+  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  auto file = adopt(std::move(fd));
+  if (!file) return file;
+  if (file->device_ != device_ || file->inode_ != inode_) {
     return fail(ErrorCode::kMismatch, "the file was replaced while it was open");
   }
-  file.size_ = size_;
+  file->size_ = size_;
   return file;
 }
 

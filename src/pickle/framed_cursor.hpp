@@ -23,6 +23,13 @@ class FramedCursor {
   std::uint64_t remaining() const { return cursor_.remaining(); }
   std::uint64_t frame_end() const { return frame_end_; }
   void move_to(std::uint64_t offset) { cursor_ = Cursor(stream_, offset); }
+  // Over what is no part of the stream: the frame before must have ended.
+  bool skip(std::uint64_t count) {
+    if (offset() < frame_end_ || count > remaining()) return false;
+    move_to(offset() + count);
+    frame_end_ = offset();
+    return true;
+  }
 
   // Begins a frame of `length` bytes here. What does not fit into the frame around it is behind
   // that.

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "io/utf8.hpp"
 #include "pickle/builder.hpp"
@@ -163,6 +164,8 @@ class Machine {
   void note_registration(Value callable, Value arguments);
   bool is_falsy(Value value) const;
   bool build();
+  bool find_inline_bytes(Value object);
+  bool skip_inline_bytes();
   bool persistent(bool as_line);
   bool extension(unsigned width);
   bool readonly_buffer();
@@ -176,6 +179,7 @@ class Machine {
   StepObserver* observer_;
   bool fast_;
   Memo memo_;
+  std::uint64_t inline_bytes_ = 0;  // behind the current opcode, and no opcodes
   detail::PodVector<Value> stack_;
   detail::PodVector<std::size_t> marks_;
   std::map<std::int64_t, Value> registered_;  // extension codes of this stream
@@ -202,6 +206,8 @@ void Machine::execute() {
     if (cursor_.offset() > frame_end && at_ < frame_end) [[unlikely]] {
       odd(OddityKind::kFrameCrossed);
     }
+    if (goes_on && inline_bytes_ > 0) [[unlikely]]
+      goes_on = skip_inline_bytes();
     if (observer_ != nullptr && !observer_->after(cursor_.offset(), view())) [[unlikely]]
       goes_on = false;
     if (!goes_on) break;
@@ -853,7 +859,7 @@ bool Machine::build() {
   if (!is_plain(kind)) {
     build_.update(object, UpdateKind::kBuild, &state, 1);
     event(EventKind::kBuild, object, state);
-    return true;
+    return limits_.inline_data == nullptr || find_inline_bytes(object);
   }
   // A plain value has neither __setstate__ nor attributes: only a state that says nothing passes.
   // pickle.py asks for the truth of the state, and of both halves of a pair.
@@ -865,6 +871,19 @@ bool Machine::build() {
   if (!harmless) return break_at(at_, "state is given to a value that has no attributes");
   odd(OddityKind::kStateOnLiteral);
   return true;
+}
+
+bool Machine::find_inline_bytes(Value object) {
+  const std::uint64_t offset = cursor_.offset();
+  const auto length = limits_.inline_data->length(run_.graph, object, offset);
+  if (!length) return break_at(offset, length.error().what, length.error().code);
+  inline_bytes_ = *length;
+  return true;
+}
+
+bool Machine::skip_inline_bytes() {
+  if (cursor_.skip(std::exchange(inline_bytes_, 0))) return true;
+  return break_at(cursor_.offset(), "the data of an array does not stand between frames");
 }
 
 bool Machine::persistent(bool as_line) {

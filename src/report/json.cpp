@@ -1,35 +1,12 @@
 #include "report/json.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "report/content.hpp"
+#include "report/json_text.hpp"
 #include "report/sizes.hpp"
+#include "tare/select.hpp"
 
 namespace tare::report {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-constexpr int kSchemaVersion = 1;
-
-// Names are bytes: what is not UTF-8 becomes U+FFFD, so that the document always is.
-std::string dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Json finding_json(const Finding& finding) {
-  Json out;
-  out["rule"] = finding.rule->id;
-  out["severity"] = verdict_name(finding.severity());
-  out["entry"] = finding.entry;
-  out["offset"] = finding.offset;
-  if (!finding.opcode.empty()) out["opcode"] = finding.opcode;
-  if (!finding.evidence.empty()) out["evidence"] = finding.evidence;
-  out["title"] = finding.rule->title;
-  out["detail"] = finding.detail;
-  out["why"] = finding.rule->why;
-  out["what_to_do"] = finding.rule->what_to_do;
-  return out;
-}
 
 Json problems_json(const ModelContents& contents) {
   Json out = Json::array();
@@ -66,32 +43,6 @@ Json text_or_null(const std::optional<std::string>& text) {
 
 }  // namespace
 
-std::string scan_json(const std::vector<ScannedFile>& files) {
-  Json document;
-  document["schema_version"] = kSchemaVersion;
-  document["files"] = Json::array();
-  for (const ScannedFile& file : files) {
-    Json out;
-    out["path"] = file.path;
-    if (file.report) {
-      out["verdict"] = verdict_name(file.report->verdict);
-      out["formats"] = file.report->formats;
-      out["size"] = file.report->size;
-      out["parts"] = file.report->parts;
-      out["tensor_bytes"] = file.report->tensor_bytes;
-      out["findings"] = Json::array();
-      for (const Finding& finding : file.report->findings) {
-        out["findings"].push_back(finding_json(finding));
-      }
-    } else {
-      out["error"] = error_code_name(file.report.error().code);
-      out["message"] = error_text(file.report.error());
-    }
-    document["files"].push_back(std::move(out));
-  }
-  return dump(document);
-}
-
 std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options) {
   const ModelContents& contents = model.contents();
   Json document;
@@ -110,6 +61,14 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
                                    {"bytes", tensor.view.byte_count()},
                                    {"entry", tensor.entry}});
   }
+  document["special_tensors"] = Json::array();
+  for (const SpecialTensor& tensor : contents.specials) {
+    document["special_tensors"].push_back({{"name", tensor.name},
+                                           {"layout", special_kind_name(tensor.kind)},
+                                           {"dtype", dtype_name(tensor.dtype)},
+                                           {"shape", tensor.shape},
+                                           {"entry", tensor.entry}});
+  }
   document["tensor_bytes"] = model.tensor_bytes();
   document["dtypes"] = Json::array();
   for (const DTypeSize& size : dtype_sizes(model)) {
@@ -125,6 +84,10 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
                                 {"bytes", group.bytes},
                                 {"folded", group.folded}});
   }
+  const auto selection = select_tensors(model);
+  document["key"] = selection ? Json(selection->key) : Json(nullptr);
+  document["candidates"] = selection ? Json::array() : Json(selection.error().candidates);
+  document["content"] = contents.objects ? content_json(*contents.objects) : Json::array();
   document["metadata"] = contents.metadata;
   document["imports"] = contents.imports;
   document["problems"] = problems_json(contents);
@@ -193,8 +156,9 @@ std::string hash_json(const HashedModel& hashed) {
   document["path"] = hashed.path;
   document["algorithm"] = "sha256";
   document["files"] = Json::array();
-  for (const FileDigest& file : hashed.digest.files) {
-    document["files"].push_back({{"path", file_path(hashed.path, file.name)},
+  for (std::size_t i = 0; i < hashed.digest.files.size(); ++i) {
+    const FileDigest& file = hashed.digest.files[i];
+    document["files"].push_back({{"path", file_path(hashed.path, hashed.model.files()[i])},
                                  {"bytes", file.bytes},
                                  {"sha256", file.sha256}});
   }
@@ -210,6 +174,34 @@ std::string hash_json(const HashedModel& hashed) {
                                    {"sha256", entry.sha256}});
   }
   document["problems"] = problems_json(hashed.model.contents());
+  return dump(document);
+}
+
+std::string convert_json(const ConvertedModel& converted) {
+  const ConvertSummary& summary = converted.summary;
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["path"] = converted.path;
+  document["key"] = converted.selection.key;
+  document["dry_run"] = converted.dry_run;
+  document["files"] = Json::array();
+  for (const WrittenFile& file : summary.files) {
+    document["files"].push_back(
+        {{"path", file.path.string()},
+         {"bytes", file.bytes},
+         {"sha256", file.sha256.empty() ? Json(nullptr) : Json(file.sha256)}});
+  }
+  document["tensors"] = summary.tensors;
+  document["tensor_bytes"] = summary.tensor_bytes;
+  document["file_bytes"] = summary.file_bytes;
+  document["seconds"] = converted.seconds;
+  document["verified"] = summary.verified;
+  document["tied"] = summary.tied;
+  document["overlapping"] = summary.overlapping;
+  document["dropped"] = Json::array();
+  for (const Dropped& dropped : converted.selection.dropped) {
+    document["dropped"].push_back({{"path", dropped.path}, {"what", dropped.what}});
+  }
   return dump(document);
 }
 

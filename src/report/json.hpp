@@ -7,20 +7,13 @@
 
 #include "report/text.hpp"
 #include "tare/model.hpp"
-#include "tare/scan.hpp"
 
 namespace tare::report {
 
-// A scanned file: its report, or why there is none.
-struct ScannedFile {
-  std::string path;
-  Result<ScanReport> report;
-};
-
-std::string scan_json(const std::vector<ScannedFile>& files);
 std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options);
 std::string verify_json(const ComparedModels& models);
 std::string check_json(const std::vector<CheckedFile>& files);
 std::string hash_json(const HashedModel& hashed);
+std::string convert_json(const ConvertedModel& converted);
 
 }  // namespace tare::report

@@ -122,7 +122,7 @@ void TreeBuilder::add_group(std::span<const Sized> names, std::size_t start, uns
 }  // namespace
 
 std::vector<DTypeSize> dtype_sizes(const Model& model) {
-  std::array<DTypeSize, kDTypeCount> all{};
+  std::array<DTypeSize, kAllDTypeCount> all{};
   for (const NamedTensor& tensor : model.tensors()) {
     DTypeSize& size = all.at(static_cast<std::size_t>(tensor.view.dtype));
     ++size.tensors;

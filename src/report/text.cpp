@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <iterator>
 
+#include "report/content.hpp"
 #include "report/sizes.hpp"
+#include "tare/select.hpp"
 
 namespace tare::report {
 namespace {
@@ -122,6 +124,31 @@ void append_dtypes(std::string& out, const Model& model) {
   }
 }
 
+void append_specials(std::string& out, const Model& model) {
+  const auto& specials = model.contents().specials;
+  if (!specials.empty()) out += "\n  not dense\n";
+  for (const SpecialTensor& tensor : specials) {
+    fmt::format_to(std::back_inserter(out), "  {}  {} {} {}\n", printable(tensor.name),
+                   special_kind_name(tensor.kind), dtype_name(tensor.dtype),
+                   shape_text(tensor.shape));
+  }
+}
+
+// What convert, hash and verify take, if that is not everything.
+void append_taken(std::string& out, const Model& model) {
+  const auto end = std::back_inserter(out);
+  const auto selection = select_tensors(model);
+  if (!selection) {
+    fmt::format_to(end, "\nseveral models: --key chooses one in convert, hash and verify\n");
+    for (const std::string& key : selection.error().candidates) {
+      fmt::format_to(end, "  {}\n", printable(key));
+    }
+  } else if (!selection->key.empty()) {
+    fmt::format_to(end, "\nthe model in it: {} ({} tensors)\n", printable(selection->key),
+                   selection->tensors.size() + selection->specials.size());
+  }
+}
+
 std::string label_text(const SizeGroup& group) {
   const std::string label = group.label.empty() ? "''" : printable(group.label);
   return std::string(std::size_t{2} * group.depth, ' ') + label;
@@ -206,7 +233,8 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   const ModelContents& contents = model.contents();
   std::string out;
   const auto end = std::back_inserter(out);
-  const std::size_t shards = model.files().size() - 1;
+  const auto shards = std::ranges::count_if(
+      model.files(), [](const ModelFile& file) { return !file.name.empty(); });
   fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
@@ -215,7 +243,12 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   } else {
     append_table(out, model);
   }
+  append_specials(out, model);
   append_dtypes(out, model);
+  if (options.tree && contents.objects && has_content(*contents.objects)) {
+    out += "\ncontent\n" + content_text(*contents.objects, options.depth);
+  }
+  append_taken(out, model);
   if (!contents.metadata.empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : contents.metadata) {
     fmt::format_to(end, "  {} = {}\n", printable(key), printable(value));
@@ -293,17 +326,18 @@ std::string check_text(const CheckedFile& file) {
   return out;
 }
 
-std::string file_path(std::string_view path, const std::string& name) {
-  return name.empty() ? std::string(path)
-                      : std::filesystem::path(path).replace_filename(name).string();
+std::string file_path(std::string_view path, const ModelFile& file) {
+  const auto& origin = file.input.origin();
+  return origin ? origin->path.string() : std::string(path);
 }
 
 std::string hash_text(const HashedModel& hashed) {
   const ModelDigest& digest = hashed.digest;
   std::string out;
   const auto end = std::back_inserter(out);
-  for (const FileDigest& file : digest.files) {
-    fmt::format_to(end, "{}  {}\n", file.sha256, printable(file_path(hashed.path, file.name)));
+  for (std::size_t i = 0; i < digest.files.size(); ++i) {
+    fmt::format_to(end, "{}  {}\n", digest.files[i].sha256,
+                   printable(file_path(hashed.path, hashed.model.files()[i])));
   }
   if (!digest.files.empty() && !digest.tensors_sha256.empty()) out += '\n';
   if (!digest.tensors_sha256.empty()) {
@@ -320,6 +354,58 @@ std::string hash_text(const HashedModel& hashed) {
   for (const Problem& problem : problems) {
     fmt::format_to(end, "  {}: {}\n", printable(problem.subject), error_text(problem.error));
   }
+  return out;
+}
+
+namespace {
+
+// More than these are for --json.
+constexpr std::size_t kMaxListed = 40;
+
+void append_dropped(std::string& out, const std::vector<Dropped>& dropped) {
+  const auto end = std::back_inserter(out);
+  if (!dropped.empty()) fmt::format_to(end, "not tensors, and left out:\n");
+  for (std::size_t i = 0; i < std::min(dropped.size(), kMaxListed); ++i) {
+    const std::string path = dropped[i].path.empty() ? "(the whole)" : printable(dropped[i].path);
+    fmt::format_to(end, "  {}: {}\n", path, printable(dropped[i].what));
+  }
+  if (dropped.size() > kMaxListed) {
+    fmt::format_to(end, "  and {} more; --json lists them\n", dropped.size() - kMaxListed);
+  }
+}
+
+}  // namespace
+
+std::string convert_text(const ConvertedModel& converted) {
+  const ConvertSummary& summary = converted.summary;
+  std::string out;
+  const auto end = std::back_inserter(out);
+  if (!converted.selection.key.empty()) {
+    fmt::format_to(end, "taken: {}\n", printable(converted.selection.key));
+  }
+  for (const WrittenFile& file : summary.files) {
+    fmt::format_to(end, "{}{}\n", printable(file.path.string()),
+                   converted.dry_run ? "" : fmt::format(": {}", human_bytes(file.bytes)));
+    if (!file.sha256.empty()) fmt::format_to(end, "  sha256 {}\n", file.sha256);
+  }
+  if (converted.dry_run) {
+    fmt::format_to(end, "{} tensor{}, {}; nothing was written\n", summary.tensors,
+                   plural(summary.tensors), human_bytes(summary.tensor_bytes));
+  } else {
+    fmt::format_to(
+        end, "{} tensor{}, {} in {:.2f} s ({:.0f} MB/s), {}\n", summary.tensors,
+        plural(summary.tensors), human_bytes(summary.file_bytes), converted.seconds,
+        static_cast<double>(summary.file_bytes) / 1e6 / std::max(converted.seconds, 1e-9),
+        summary.verified ? "verified against the source" : "not verified");
+  }
+  for (const auto& [name, kept] : summary.tied) {
+    fmt::format_to(end, "{} is {}, written once\n", printable(name), printable(kept));
+  }
+  if (summary.overlapping > 0) {
+    fmt::format_to(end, "{} tensors share memory in the source; each is written in full\n",
+                   summary.overlapping);
+  }
+  append_dropped(out, converted.selection.dropped);
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "tare/check.hpp"
 #include "tare/compare.hpp"
+#include "tare/convert.hpp"
 #include "tare/digest.hpp"
 #include "tare/model.hpp"
 #include "tare/scan.hpp"
@@ -83,10 +84,22 @@ struct HashedModel {
   const ModelDigest& digest;
 };
 
-// The path of a file of a model: that of its index, with another name.
-std::string file_path(std::string_view path, const std::string& name);
+// The path of a file of a model that was opened by `path`.
+std::string file_path(std::string_view path, const ModelFile& file);
 
 // A line for each file as sha256sum writes it, then one for each tensor.
 std::string hash_text(const HashedModel& hashed);
+
+// A conversion that was done, or that would be.
+struct ConvertedModel {
+  std::string_view path;
+  const Selection& selection;
+  const ConvertSummary& summary;
+  double seconds = 0;
+  bool dry_run = false;
+};
+
+// A line for each file, then what was tied and dropped.
+std::string convert_text(const ConvertedModel& converted);
 
 }  // namespace tare::report

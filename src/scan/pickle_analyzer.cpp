@@ -1,5 +1,11 @@
+#include <algorithm>
+#include <optional>
 #include <unordered_set>
 
+#include "format/object_contents.hpp"
+#include "format/torch_archive.hpp"
+#include "object/joblib_arrays.hpp"
+#include "object/torch_objects.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/policy.hpp"
 #include "scan/rules.hpp"
@@ -14,12 +20,18 @@ using pickle::Graph;
 using pickle::Kind;
 using pickle::Value;
 
-// Judges one stream; offsets in findings count from the start of the part.
+// Offsets in findings count from the start of the entry.
+// Judges one stream.
 class StreamAnalyzer {
  public:
   StreamAnalyzer(const format::Part& part, std::uint64_t base, const pickle::Run& run,
-                 Findings& findings)
-      : part_(part), base_(base), run_(run), graph_(run.graph), findings_(findings) {}
+                 Findings& findings, std::vector<NestedFile>& files)
+      : part_(part),
+        base_(base),
+        run_(run),
+        graph_(run.graph),
+        findings_(findings),
+        files_(files) {}
 
   void analyze();
 
@@ -30,7 +42,7 @@ class StreamAnalyzer {
     Finding* finding = findings_.add(rule);
     if (finding == nullptr) return nullptr;
     finding->entry = part_.path;
-    finding->offset = base_ + offset;
+    finding->offset = part_.base + base_ + offset;
     finding->detail = std::move(detail);
     return finding;
   }
@@ -50,6 +62,7 @@ class StreamAnalyzer {
   const pickle::Run& run_;
   const Graph& graph_;
   Findings& findings_;
+  std::vector<NestedFile>& files_;
   std::unordered_set<std::uint32_t> called_;  // globals that are the callable of some call
 };
 
@@ -80,7 +93,15 @@ void StreamAnalyzer::analyze_import(const Event& event) {
 }
 
 void StreamAnalyzer::analyze_call(const Event& event) {
-  if (scan_policy::is_allowed_call(graph_, event.subject)) return;
+  // What a call returns is judged as a value; as something to call nobody knows it.
+  if (scan_policy::is_allowed_call(graph_, event.subject) &&
+      !called_.contains(event.subject.bits())) {
+    if (object::is_call_to(graph_, event.subject, "torch.storage", "_load_from_bytes")) {
+      const Value bytes = object::call_arguments(graph_, event.subject)[0];
+      files_.push_back({part_.base + base_ + event.offset, as_bytes(graph_.text(bytes))});
+    }
+    return;
+  }
   const Value callable = graph_.callable(event.subject);
   if (graph_.kind(callable) != Kind::kGlobal) {
     add(scan_rules::kPickleUnknownCall, event, "what is called is computed by the pickle itself");
@@ -123,7 +144,9 @@ void StreamAnalyzer::analyze() {
       case EventKind::kSetItems:
       case EventKind::kAddItems:
         if (!scan_policy::is_allowed_items(graph_, event)) {
-          add(scan_rules::kPickleItems, event,
+          add(object::is_tensor(graph_, event.subject) ? scan_rules::kPickleItems
+                                                       : scan_rules::kPickleObjectItems,
+              event,
               "a " + std::string(pickle::kind_name(graph_.kind(event.subject))) +
                   " takes items here");
         }
@@ -142,7 +165,9 @@ void StreamAnalyzer::analyze() {
     }
   }
   for (const auto& oddity : run_.oddities) {
-    add(scan_rules::kPickleOdd, oddity.offset, pickle::oddity_text(oddity.kind));
+    const bool is_old = oddity.kind == pickle::OddityKind::kNonAsciiString;
+    add(is_old ? scan_rules::kPickleOldString : scan_rules::kPickleOdd, oddity.offset,
+        pickle::oddity_text(oddity.kind));
   }
   if (run_.end != pickle::End::kStop) {
     const std::uint64_t offset = run_.error.has_offset() ? run_.error.offset : run_.end_offset;
@@ -152,32 +177,77 @@ void StreamAnalyzer::analyze() {
 
 }  // namespace
 
-void analyze_pickle(const format::Part& part, Findings& findings) {
-  std::uint64_t base = 0;
-  while (base < part.bytes.size()) {
-    const ByteSpan rest = part.bytes.subspan(base);
-    const auto run = pickle::run(rest);
-    // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
-    // that are none. A stream that neither ends nor does anything is not worth its own findings.
-    const bool is_stream = run.end == pickle::End::kStop || !run.events.empty() ||
-                           (run.other_reading && !run.other_reading->events.empty());
-    if (base > 0) {
-      const bool plain = run.end == pickle::End::kStop;
-      if (Finding* finding = findings.add(scan_rules::kPickleTrailing)) {
-        finding->entry = part.path;
-        finding->offset = base;
-        finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
-                          (plain ? ", another pickle among them" : "");
-      }
-      if (!is_stream) return;
-    }
-    StreamAnalyzer(part, base, run, findings).analyze();
-    if (run.other_reading) {
-      StreamAnalyzer(part, base, *run.other_reading, findings).analyze();
-    }
-    if (run.end != pickle::End::kStop) return;
-    base += run.end_offset;
+namespace {
+
+// What an unpickler that knows nothing of joblib makes of the arrays between the opcodes: it takes
+// their bytes for opcodes, and what stands there runs. That it breaks is no finding.
+void analyze_plain_reading(const format::Part& part, std::uint64_t base, std::uint64_t first_array,
+                           Findings& findings, std::vector<NestedFile>& files) {
+  const auto run = pickle::run(part.bytes.subspan(base));
+  const bool acts = std::ranges::any_of(
+      run.events, [first_array](const Event& event) { return event.offset >= first_array; });
+  if (acts) StreamAnalyzer(part, base, run, findings, files).analyze();
+}
+
+// Whether the tensors of a pickle that stands alone fit into what it has for storages itself.
+void check_tensors(const format::Part& part, std::uint64_t base, pickle::Run run,
+                   object::JoblibArrays& arrays, Findings& findings) {
+  object::Surroundings surroundings;
+  surroundings.externals = arrays.take_externals();
+  surroundings.nested = format::nested_opener();
+  object::Document document(std::move(run), std::move(surroundings));
+  format::PartList list;
+  format::note_misfits(document, part.path, list);
+  for (format::Note& note : list.notes) {
+    note.offset += part.base + base;
+    add_note(findings, note, part.path);
   }
+  count_unnoted(findings, list);
+}
+
+// One stream at `base`. Returns where it ends, or nothing if it breaks.
+std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint64_t base,
+                                            Findings& findings, std::vector<NestedFile>& files) {
+  const ByteSpan rest = part.bytes.subspan(base);
+  object::JoblibArrays arrays(rest);
+  auto run = pickle::run(rest, {.inline_data = &arrays});
+  // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
+  // that are none. A stream that neither ends nor does anything is not worth its own findings.
+  const bool is_stream = run.end == pickle::End::kStop || !run.events.empty() ||
+                         (run.other_reading && !run.other_reading->events.empty());
+  if (base > 0) {
+    const bool plain = run.end == pickle::End::kStop;
+    if (Finding* finding = findings.add(scan_rules::kPickleTrailing)) {
+      finding->entry = part.path;
+      finding->offset = part.base + base;
+      finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
+                        (plain ? ", another pickle among them" : "");
+    }
+    if (!is_stream) return std::nullopt;
+  }
+  StreamAnalyzer(part, base, run, findings, files).analyze();
+  if (run.other_reading) StreamAnalyzer(part, base, *run.other_reading, findings, files).analyze();
+  for (const auto& nested : arrays.nested()) {
+    const format::Part inner{part.path, part.kind, rest.subspan(nested.offset, nested.length),
+                             Error::kNoOffset, part.base + base + nested.offset};
+    StreamAnalyzer(inner, 0, pickle::run(inner.bytes), findings, files).analyze();
+  }
+  if (arrays.first_offset()) {
+    analyze_plain_reading(part, base, *arrays.first_offset(), findings, files);
+  }
+  const auto end =
+      run.end == pickle::End::kStop ? std::optional(base + run.end_offset) : std::nullopt;
+  if (part.is_alone) check_tensors(part, base, std::move(run), arrays, findings);
+  return end;
+}
+
+}  // namespace
+
+std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings) {
+  std::vector<NestedFile> files;
+  std::optional<std::uint64_t> base = 0;
+  while (base && *base < part.bytes.size()) base = analyze_stream(part, *base, findings, files);
+  return files;
 }
 
 }  // namespace tare

@@ -2,11 +2,38 @@
 // to pull. Two tensors of any strides are compared by two of these.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "tare/tensor.hpp"
 
 namespace tare {
+
+class BlockReader;
+
+// The elements of a strided view as they are stored, row by row.
+class RowReader {
+ public:
+  // `view` outlives the reader and is not empty.
+  explicit RowReader(const TensorView& view);
+
+  // The next bytes, at most about `most`, empty at the end: part of a row in place, or several rows
+  // from a buffer. Valid until the next call.
+  ByteSpan next(std::uint64_t most);
+
+ private:
+  ByteSpan row() const;
+  void advance();
+
+  const TensorView* view_;
+  std::uint64_t element_;             // bytes
+  std::uint64_t row_ = 1;             // elements that stand together
+  std::vector<std::uint64_t> index_;  // of the axes around the rows
+  std::uint64_t position_ = 0;        // of the row, in elements from view_->offset
+  std::uint64_t taken_ = 0;           // bytes of the row
+  bool done_ = false;                 // every row has been taken
+  std::vector<std::byte> buffer_;
+};
 
 class PackedReader {
  public:
@@ -14,8 +41,12 @@ class PackedReader {
   // tensors of packed types (less than 8 bits).
   static Result<PackedReader> make(const TensorView& view);
 
-  // The next bytes, empty at the end: all of them and in place if the tensor is contiguous, else
-  // at most 1 MiB from a buffer, or a longer row in place. Valid until the next call.
+  PackedReader(PackedReader&&) noexcept;
+  PackedReader& operator=(PackedReader&&) noexcept;
+  ~PackedReader();
+
+  // The next bytes, empty at the end: all of them and in place if the tensor is contiguous, else a
+  // few MiB at most. Valid until the next call.
   ByteSpan peek() {
     if (piece_.empty() && !done_) refill();
     return piece_;
@@ -24,17 +55,15 @@ class PackedReader {
   void skip(std::uint64_t count) { piece_ = piece_.subspan(count); }
 
  private:
-  explicit PackedReader(const TensorView& view) : view_(&view) {}
+  explicit PackedReader(const TensorView& view);
 
   void refill();
-  void advance();
 
   const TensorView* view_;
-  bool done_ = true;                  // every row has been taken
-  std::vector<std::uint64_t> index_;  // of the axes around the rows
-  std::uint64_t row_ = 1;             // elements that stand together
-  std::uint64_t position_ = 0;        // of the next row, in elements from view_->offset
-  std::vector<std::byte> buffer_;
+  bool done_ = true;  // there is nothing to refill from
+  std::unique_ptr<RowReader> rows_;
+  std::unique_ptr<BlockReader> blocks_;
+  std::vector<std::byte> buffer_;  // of elements that are stored as something else
   ByteSpan piece_;
 };
 

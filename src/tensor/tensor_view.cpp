@@ -2,16 +2,76 @@
 
 #include "io/checked.hpp"
 #include "tare/tensor.hpp"
+#include "tensor/block_grid.hpp"
 #include "tensor/packed_reader.hpp"
 
 namespace tare {
 namespace {
 
-// A strided tensor is gathered in pieces of this size.
-constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << 20;
-
 bool has_no_elements(const Shape& shape) {
   return std::ranges::any_of(shape, [](std::uint64_t size) { return size == 0; });
+}
+
+Result<void> check_shape(const TensorView& view) {
+  if (view.stored && !can_cast(view.stored->dtype, view.dtype)) {
+    return fail(ErrorCode::kUnsupported, "elements that cannot be read as that type");
+  }
+  if (view.shape.size() != view.strides.size()) {
+    return fail(ErrorCode::kMalformed, "the shape and the strides differ in rank");
+  }
+  const auto count = element_count(view.shape);
+  if (!count) return std::unexpected(count.error());
+  if (auto bytes = packed_bytes(view.dtype, *count); !bytes) return std::unexpected(bytes.error());
+  return {};
+}
+
+// Every element inside the storage.
+Result<void> check_reach(const TensorView& view) {
+  std::uint64_t last = view.offset;
+  for (std::size_t axis = 0; axis < view.shape.size(); ++axis) {
+    const auto reach = checked_mul(view.shape[axis] - 1, view.strides[axis]);
+    const auto sum = reach ? checked_add(last, *reach) : std::nullopt;
+    if (!sum) return fail(ErrorCode::kOverflow, "the strides overflow");
+    last = *sum;
+  }
+  const auto bits = checked_mul(last + 1, view.stored_bits());
+  if (last == UINT64_MAX || !bits) return fail(ErrorCode::kOverflow, "the strides overflow");
+  const auto first_bit = checked_mul(view.offset, view.stored_bits());
+  if (!first_bit || *first_bit % 8 != 0) {
+    return fail(ErrorCode::kMalformed, "the tensor starts inside a byte");
+  }
+  if ((*bits + 7) / 8 > view.storage.size()) {
+    return fail(ErrorCode::kMalformed, "the tensor reaches past the end of its storage");
+  }
+  return {};
+}
+
+// Without a look at blocks.
+Result<void> check_strided(const TensorView& view) {
+  if (auto checked = check_shape(view); !checked) return checked;
+  return has_no_elements(view.shape) ? Result<void>() : check_reach(view);
+}
+
+Result<void> check_blocks(const TensorView& view) {
+  for (const TensorBlock& block : view.blocks) {
+    if (block.view.dtype != view.dtype || !block.view.blocks.empty()) {
+      return fail(ErrorCode::kMalformed, "a block is no view of the tensor's own element type");
+    }
+    if (dtype_bits(view.dtype) % 8 != 0) {
+      return fail(ErrorCode::kUnsupported, "blocks of packed element types");
+    }
+    if (auto checked = check_strided(block.view); !checked) return checked;
+  }
+  if (auto grid = BlockGrid::make(view); !grid) return std::unexpected(grid.error());
+  return {};
+}
+
+// What the elements would take if none were repeated or cast.
+std::uint64_t stored_bytes(const TensorView& view) {
+  const unsigned bits = view.stored_bits();
+  std::uint64_t bytes = view.storage.size() / bits * dtype_bits(view.dtype);
+  for (const TensorBlock& block : view.blocks) bytes += block.view.storage.size();
+  return bytes;
 }
 
 }  // namespace
@@ -28,6 +88,7 @@ std::vector<std::uint64_t> row_major_strides(const Shape& shape) {
 
 bool TensorView::is_contiguous() const {
   if (has_no_elements(shape)) return true;
+  if (stored || !blocks.empty()) return false;
   std::uint64_t expected = 1;
   for (std::size_t axis = shape.size(); axis-- > 0;) {
     if (shape[axis] == 1) continue;
@@ -50,92 +111,16 @@ ByteSpan TensorView::contiguous_bytes() const {
 }
 
 Result<void> check_view(const TensorView& view) {
-  if (view.shape.size() != view.strides.size()) {
-    return fail(ErrorCode::kMalformed, "the shape and the strides differ in rank");
-  }
-  const auto count = element_count(view.shape);
-  if (!count) return std::unexpected(count.error());
-  if (auto bytes = packed_bytes(view.dtype, *count); !bytes) return std::unexpected(bytes.error());
-  if (*count == 0) return {};
-
-  std::uint64_t last = view.offset;
-  for (std::size_t axis = 0; axis < view.shape.size(); ++axis) {
-    const auto reach = checked_mul(view.shape[axis] - 1, view.strides[axis]);
-    const auto sum = reach ? checked_add(last, *reach) : std::nullopt;
-    if (!sum) return fail(ErrorCode::kOverflow, "the strides overflow");
-    last = *sum;
-  }
-  const auto bits = checked_mul(last + 1, dtype_bits(view.dtype));
-  if (last == UINT64_MAX || !bits) return fail(ErrorCode::kOverflow, "the strides overflow");
-  const auto first_bit = checked_mul(view.offset, dtype_bits(view.dtype));
-  if (!first_bit || *first_bit % 8 != 0) {
-    return fail(ErrorCode::kMalformed, "the tensor starts inside a byte");
-  }
-  if ((*bits + 7) / 8 > view.storage.size()) {
-    return fail(ErrorCode::kMalformed, "the tensor reaches past the end of its storage");
-  }
-  return {};
+  if (view.blocks.empty() || has_no_elements(view.shape)) return check_strided(view);
+  if (auto checked = check_shape(view); !checked) return checked;
+  return check_blocks(view);
 }
 
 Result<void> check_expansion(const TensorView& view) {
   constexpr std::uint64_t kMaxExpandedBytes = std::uint64_t{1} << 30;
   const std::uint64_t bytes = view.byte_count();
-  if (bytes <= kMaxExpandedBytes || bytes <= view.storage.size()) return {};
+  if (bytes <= kMaxExpandedBytes || bytes <= stored_bytes(view)) return {};
   return fail(ErrorCode::kLimit, "repeats its storage to more than 1 GiB");
-}
-
-Result<PackedReader> PackedReader::make(const TensorView& view) {
-  PackedReader reader(view);
-  if (view.byte_count() == 0) return reader;
-  if (view.is_contiguous()) {
-    reader.piece_ = view.contiguous_bytes();
-    return reader;
-  }
-  if (dtype_bits(view.dtype) % 8 != 0) {
-    return fail(ErrorCode::kUnsupported, "strided views of packed element types");
-  }
-  // Inner axes that are contiguous are copied as one row.
-  std::size_t outer = view.shape.size();
-  while (outer > 0 && (view.shape[outer - 1] == 1 || view.strides[outer - 1] == reader.row_)) {
-    reader.row_ *= view.shape[--outer];
-  }
-  reader.index_.assign(outer, 0);
-  reader.buffer_.reserve(std::min(kChunkBytes, view.byte_count()));
-  reader.done_ = false;
-  return reader;
-}
-
-// The index is counted up like an odometer, so the rank costs no recursion.
-void PackedReader::advance() {
-  for (std::size_t axis = index_.size(); axis-- > 0;) {
-    if (++index_[axis] < view_->shape[axis]) {
-      position_ += view_->strides[axis];
-      return;
-    }
-    position_ -= view_->strides[axis] * (view_->shape[axis] - 1);
-    index_[axis] = 0;
-  }
-  done_ = true;
-}
-
-void PackedReader::refill() {
-  const std::uint64_t element = dtype_bits(view_->dtype) / 8;
-  const std::uint64_t row_bytes = row_ * element;
-  const auto row = [&] {
-    return view_->storage.subspan((view_->offset + position_) * element, row_bytes);
-  };
-  if (row_bytes > kChunkBytes) {
-    piece_ = row();
-    advance();
-    return;
-  }
-  buffer_.clear();
-  while (!done_ && row_bytes <= kChunkBytes - buffer_.size()) {
-    const ByteSpan bytes = row();
-    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-    advance();
-  }
-  piece_ = buffer_;
 }
 
 Result<void> stream(const TensorView& view, const ByteSink& sink) {

@@ -34,7 +34,10 @@ class BadInput(TareTest):
 
     def test_directory(self):
         os.mkdir(self.path("folder.pt"))
-        self.refuse_everywhere("folder.pt", "is a directory")
+        for verb in ("inspect", "convert"):
+            self.refuse(verb, "folder.pt", "is a folder without a model")
+        self.assertIn("is a directory", self.tare("scan", "folder.pt", expect=2).stderr)
+        self.assertEqual(self.files(), ["folder.pt"])
 
     def test_empty_file(self):
         self.write("empty.pt", b"")
@@ -55,8 +58,8 @@ class BadInput(TareTest):
     def test_zip_without_data_pkl(self):
         with zipfile.ZipFile(self.path("other.pt"), "w") as archive:
             archive.writestr("readme.txt", "hello")
-        self.refuse("inspect", "other.pt", "without data.pkl")
-        self.refuse("convert", "other.pt", "without data.pkl")
+        self.refuse("inspect", "other.pt", "holds no model file")
+        self.refuse("convert", "other.pt", "holds no model file")
         # Not a checkpoint, but there is something in it that nobody here understands.
         self.assertIn("suspicious", self.tare("scan", "other.pt", expect=1).stdout)
 

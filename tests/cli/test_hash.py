@@ -122,11 +122,13 @@ class Hash(TareTest):
 
     def test_part_of_a_model_has_no_digest_of_all_tensors(self):
         value, storages = small_state_dict()
-        write_checkpoint(self.path("m.pt"), pickle_checkpoint({**value, "epoch": 3}), storages)
+        value["packed"] = Tensor(Storage("QUInt4x2Storage", "9", bytes(3), 3), 0, (3,), (1,))
+        storages["9"] = bytes(3)
+        write_checkpoint(self.path("m.pt"), pickle_checkpoint(value), storages)
         document = self.tare_json("hash", "--json", "m.pt", expect=2)
         self.assertIsNone(document["tensors_sha256"])
-        self.assertEqual([p["subject"] for p in document["problems"]], ["epoch"])
-        self.assertIn("epoch: is no tensor", self.tare("hash", "m.pt", expect=2).stdout)
+        self.assertEqual([p["subject"] for p in document["problems"]], ["packed"])
+        self.assertIn("packed: is of a type", self.tare("hash", "m.pt", expect=2).stdout)
         self.tare("hash", "--whole", "m.pt", expect=0)
 
     def test_an_expanded_tensor_beyond_all_memory(self):

@@ -113,7 +113,7 @@ class Shards(TareTest):
         self.tare("convert", INDEX, "-o", "out", expect=0)
         self.index({"fc.weight": "one.bin", "fc.bias": "one.bin", "x": "two.bin"})
         done = self.tare("convert", INDEX, "-o", "bad", expect=1)
-        self.assertIn("tare: two.bin: not converted: the scan says dangerous", done.stderr)
+        self.assertIn("tare: two.bin: not converted: the file is hostile", done.stderr)
 
     def test_only_plain_names_beside_the_index(self):
         os.mkdir(self.path("sub"))

@@ -109,12 +109,14 @@ class TorchFiles(TareTest):
             self.assertIn(f"{name}: dangerous", done.stdout)
             self.assertIn(">>> posix.system('echo hello')", done.stdout)
             self.tare("convert", name, expect=1)
-        for name in ("module.pt", "legacy.pt"):
-            self.assertIn(f"{name}: suspicious", self.tare("scan", name, expect=1).stdout)
-        self.assertIn("training.pt: safe", self.tare("scan", "training.pt", expect=0).stdout)
-        done = self.tare("convert", "training.pt", expect=2)
-        self.assert_one_line_error(done, "'epoch' is no tensor")
-        self.assertFalse([f for f in self.files() if f.endswith(".safetensors")])
+            self.assertNotIn(name.replace(".pt", ".safetensors"), self.files())
+        # A class that is not known is made, and nothing of it is needed to take the tensors.
+        self.assertIn("module.pt: suspicious", self.tare("scan", "module.pt", expect=1).stdout)
+        for name in ("legacy.pt", "training.pt"):
+            self.assertIn(f"{name}: safe", self.tare("scan", name, expect=0).stdout)
+        for name in ("module", "legacy", "training"):
+            self.tare("convert", f"{name}.pt", "--overwrite", expect=0)
+            self.assertTrue(read_safetensors(self.path(f"{name}.safetensors"))[0], name)
 
     def test_reported_offset_is_that_of_the_call(self):
         python, _ = torch_pythons()[0]

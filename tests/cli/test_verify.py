@@ -108,10 +108,11 @@ class Verify(TareTest):
 
     def test_what_was_not_compared_is_an_error(self):
         value, storages = small_state_dict()
-        training = pickle_checkpoint({**value, "epoch": 3})
-        write_checkpoint(self.path("a.pt"), training, storages)
+        value["packed"] = Tensor(Storage("QUInt4x2Storage", "9", bytes(3), 3), 0, (3,), (1,))
+        storages["9"] = bytes(3)
+        write_checkpoint(self.path("a.pt"), pickle_checkpoint(value), storages)
         done = self.tare("verify", "a.pt", "a.pt", expect=2)
-        self.assertIn("not compared\n  A epoch: is no tensor", done.stdout)
+        self.assertIn("not compared\n  A packed: is of a type", done.stdout)
         self.assertFalse(self.tare_json("verify", "--json", "a.pt", "a.pt", expect=2)["equal"])
 
     def test_an_expanded_tensor_beyond_all_memory(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Arrows point down: who may include whom.
 
-    cli -> report, convert, craft, scan, sandbox -> format -> archive, pickle, tensor -> io
+    cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
     capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CORE = {"io"}
 READERS = {"archive", "pickle", "tensor"}
-FORMAT = CORE | READERS | {"format"}
+FORMAT = CORE | READERS | {"object", "format"}
 
 # Layer: the layers it may include, besides itself.
 BELOW = {
@@ -26,7 +26,8 @@ BELOW = {
     "archive": CORE,
     "pickle": CORE,
     "tensor": CORE,
-    "format": CORE | READERS,
+    "object": CORE | {"pickle", "tensor"},
+    "format": CORE | READERS | {"object"},
     "scan": FORMAT,
     "convert": FORMAT,
     "craft": FORMAT,
@@ -39,6 +40,7 @@ BELOW = {
 
 # Public header, below include/tare/: the layer that it belongs to.
 PUBLIC = {
+    "byte_sink.hpp": "io",
     "bytes.hpp": "io",
     "detail/pod_vector.hpp": "io",
     "error.hpp": "io",
@@ -51,11 +53,14 @@ PUBLIC = {
     "pickle_trace.hpp": "pickle",
     "pickle_writer.hpp": "pickle",
     "slice.hpp": "tensor",
+    "named_tensor.hpp": "tensor",
     "tensor.hpp": "tensor",
     "check.hpp": "format",
     "compare.hpp": "format",
     "digest.hpp": "format",
     "model.hpp": "format",
+    "objects.hpp": "tensor",
+    "select.hpp": "format",
     "safetensors.hpp": "format",
     "safetensors_file.hpp": "format",
     "safetensors_writer.hpp": "format",

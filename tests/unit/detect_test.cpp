@@ -80,7 +80,7 @@ TEST(DescribeContent, IsNeverEmpty) {
 }
 
 TEST(Detect, FindsOneFormatInAnOrdinaryFile) {
-  EXPECT_THAT(detected(test::clean_torch_zip().build()), ElementsAre("torch-zip"));
+  EXPECT_THAT(detected(test::clean_torch_zip().build()), ElementsAre("zip"));
   EXPECT_THAT(detected(test::safetensors_file(
                   "{" + test::tensor_json("t", "F32", "[1]", 0, 4) + "}", "1234")),
               ElementsAre("safetensors"));
@@ -92,21 +92,21 @@ TEST(Detect, FindsOneFormatInAnOrdinaryFile) {
 TEST(Detect, DoesNotTakeAnArchiveForAPickle) {
   for (std::size_t length = 1; length < 64; ++length) {
     const std::string archive = test::ZipBuilder().add(std::string(length, 'n'), "x").build();
-    EXPECT_THAT(detected(archive), ElementsAre("torch-zip")) << length;
+    EXPECT_THAT(detected(archive), ElementsAre("zip")) << length;
   }
 }
 
 TEST(Detect, FindsEveryFormatOfAPolyglot) {
   test::ZipBuilder counted;
   counted.prefix = test::payload() + ".";
-  EXPECT_THAT(detected(counted.add("a", "x").build()), ElementsAre("torch-zip", "pickle"));
+  EXPECT_THAT(detected(counted.add("a", "x").build()), ElementsAre("zip", "pickle"));
   test::ZipBuilder appended;
   appended.prefix = test::payload() + ".";
   appended.prefix_uncounted = true;
-  EXPECT_THAT(detected(appended.add("a", "x").build()), ElementsAre("torch-zip", "pickle"));
+  EXPECT_THAT(detected(appended.add("a", "x").build()), ElementsAre("zip", "pickle"));
   test::ZipBuilder model;
   model.prefix = test::safetensors_file("{}");
-  EXPECT_THAT(detected(model.add("a", "x").build()), ElementsAre("torch-zip", "safetensors"));
+  EXPECT_THAT(detected(model.add("a", "x").build()), ElementsAre("zip", "safetensors"));
 }
 
 // Header lengths that look like PROTO, and like zlib, which other scanners stumbled over.
@@ -144,7 +144,7 @@ TEST(Detect, SaysWhyACutFileIsUnreadable) {
       test::safetensors_file("{" + test::tensor_json("t", "F32", "[1]", 0, 4) + "}", "1234");
   EXPECT_THAT(detected(file.substr(0, 20)), ElementsAre("safetensors"));
   const std::string archive = test::clean_torch_zip().build();
-  EXPECT_THAT(detected(archive.substr(0, 200)), ElementsAre("torch-zip"));
+  EXPECT_THAT(detected(archive.substr(0, 200)), ElementsAre("zip"));
 }
 
 TEST(OpenModel, SaysWhatAFileIsInstead) {
@@ -156,7 +156,6 @@ TEST(OpenModel, SaysWhatAFileIsInstead) {
   EXPECT_EQ(open_model(dir / "missing").error().code, ErrorCode::kNotFound);
   EXPECT_EQ(open_model(dir.write("empty", "")).error().code, ErrorCode::kEmpty);
   EXPECT_EQ(open_model(dir.path()).error().code, ErrorCode::kNotAFile);
-  EXPECT_EQ(open_model(dir.write("pickle.pt", "\x80\x02N.")).error().code, ErrorCode::kWrongFormat);
 }
 
 }  // namespace

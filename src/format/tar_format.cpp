@@ -1,0 +1,87 @@
+// Tar archives: those of torch before 0.1.10, and models in other tars (.nemo). Format:
+// docs/formats/tar.md.
+#include <algorithm>
+
+#include "archive/tar_reader.hpp"
+#include "format/format.hpp"
+#include "format/members.hpp"
+#include "format/torch_tar.hpp"
+
+namespace tare::format {
+namespace {
+
+// torch extracts its archives, and follows links.
+NoteKind note_kind(tar::AnomalyKind kind, bool is_torch) {
+  switch (kind) {
+    case tar::AnomalyKind::kLink:
+      return is_torch ? NoteKind::kExtraction : NoteKind::kAmbiguous;
+    case tar::AnomalyKind::kSizeOutOfBounds:
+    case tar::AnomalyKind::kNoEnd:
+    case tar::AnomalyKind::kControlInName:
+      return NoteKind::kDamaged;
+    case tar::AnomalyKind::kAbsoluteName:
+    case tar::AnomalyKind::kParentInName:
+    case tar::AnomalyKind::kSpecialFile:
+      return NoteKind::kExtraction;
+    case tar::AnomalyKind::kTrailingBytes:
+      return NoteKind::kTrailing;
+    default:
+      return NoteKind::kAmbiguous;
+  }
+}
+
+Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
+  const auto archive = tar::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  if (is_torch_tar(*archive)) return read_torch_tar(*archive);
+  std::vector<Member> members;
+  for (const tar::Member& member : archive->members()) {
+    if (!member.has_data()) continue;
+    const auto content = archive->content(member);
+    if (content) members.push_back({member.name, *content});
+  }
+  auto contents = contents_of_members(members, context);
+  if (contents && contents->format.empty()) contents->format = "tar";
+  return contents;
+}
+
+void add_member(const tar::Reader& archive, const tar::Member& member, PartList& list) {
+  if (!member.has_data()) return;
+  const auto content = archive.content(member);
+  if (!content) {
+    list.notes.push_back(
+        {NoteKind::kUnreadable, member.header_offset, member.name, content.error().what});
+    return;
+  }
+  if (content->empty()) return;
+  list.parts.push_back({member.name, PartKind::kNested, *content, member.data_offset});
+}
+
+Result<PartList> list_parts(ByteSpan bytes) {
+  const auto archive = tar::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  PartList list;
+  const bool is_torch = is_torch_tar(*archive);
+  for (const tar::Anomaly& anomaly : archive->anomalies()) {
+    const bool named = anomaly.member != tar::Reader::kNoMember;
+    list.notes.push_back({note_kind(anomaly.kind, is_torch), anomaly.offset,
+                          named ? archive->members()[anomaly.member].name : std::string(),
+                          tar::anomaly_text(anomaly.kind)});
+  }
+  if (is_torch) {
+    list.format = "torch-tar";
+    add_torch_tar_parts(*archive, list);
+  }
+  for (const tar::Member& member : archive->members()) {
+    const bool done = is_torch && (member.name == "storages" || member.name == "tensors" ||
+                                   member.name == "pickle");
+    if (!done) add_member(*archive, member, list);
+  }
+  return list;
+}
+
+}  // namespace
+
+const Format kTar = {"tar", "a tar archive", tar::is_tar, list_parts, read_tensors};
+
+}  // namespace tare::format

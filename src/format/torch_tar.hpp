@@ -1,0 +1,18 @@
+// Checkpoints of torch before 0.1.10: a tar archive with the members `storages`, `tensors` and
+// `pickle`. Format: docs/formats/torch.md.
+#pragma once
+
+#include "archive/tar_reader.hpp"
+#include "format/format.hpp"
+
+namespace tare::format {
+
+bool is_torch_tar(const tar::Reader& archive);
+
+// Errors: those of reading the members.
+Result<ModelContents> read_torch_tar(const tar::Reader& archive);
+
+// The pickles in the members, and the data between them.
+void add_torch_tar_parts(const tar::Reader& archive, PartList& list);
+
+}  // namespace tare::format

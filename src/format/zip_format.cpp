@@ -1,0 +1,372 @@
+// Zip archives: those of torch are read as models (torch_archive.hpp); of all of them every entry
+// is listed, so that the scanner sees it.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "archive/tar_reader.hpp"
+#include "archive/zip_reader.hpp"
+#include "format/format.hpp"
+#include "format/members.hpp"
+#include "format/npy.hpp"
+#include "format/object_contents.hpp"
+#include "format/torch_archive.hpp"
+#include "format/torch_export.hpp"
+#include "io/cursor.hpp"
+
+namespace tare::format {
+namespace {
+
+// What all compressed entries of an archive may inflate to together. torch.save compresses nothing,
+// torch.jit.save only source code: this is far more than any of them needs.
+constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
+// Where archives of torch keep tensors.
+constexpr std::string_view kData = "data/";
+constexpr std::string_view kConstants = "constants/";
+
+bool recognises(ByteSpan bytes) {
+  const auto signature = Cursor(bytes).read<std::uint32_t>();
+  if (signature == 0x04034b50 || signature == 0x06054b50) return true;
+  // An archive behind other bytes: readers that look from the end find it. In a tar archive it is a
+  // member, and read as that.
+  return !tar::is_tar(bytes) && zip::Reader::open(bytes).has_value();
+}
+
+NoteKind note_kind(zip::AnomalyKind kind) {
+  switch (kind) {
+    case zip::AnomalyKind::kCrcMismatch:
+    case zip::AnomalyKind::kEncrypted:
+    case zip::AnomalyKind::kUnknownMethod:
+    case zip::AnomalyKind::kSizeOutOfBounds:
+    case zip::AnomalyKind::kBadLocalHeader:
+    case zip::AnomalyKind::kDirectoryTruncated:
+    case zip::AnomalyKind::kControlInName:
+      return NoteKind::kDamaged;
+    case zip::AnomalyKind::kSuffixBytes:
+      return NoteKind::kTrailing;
+    default:
+      return NoteKind::kAmbiguous;
+  }
+}
+
+// The contents of all entries that are files; what is compressed is kept by `owner`.
+Result<std::vector<Member>> members_of(const zip::Reader& archive, ReadContext& context,
+                                       std::deque<std::vector<std::byte>>& owner) {
+  std::vector<Member> members;
+  for (const zip::Entry& entry : archive.entries()) {
+    if (entry.is_directory() || entry.size == 0) continue;
+    if (entry.method != zip::kStored) {
+      if (entry.size > context.inflate_left) {
+        return fail(ErrorCode::kLimit, "the archive inflates to more than tare is willing to hold",
+                    entry.central_offset);
+      }
+      context.inflate_left -= entry.size;
+    }
+    const auto content = archive.content(entry, owner.emplace_back());
+    if (content) members.push_back({entry.name, *content});
+  }
+  return members;
+}
+
+// An archive that is none of torch's: arrays of numpy, or files that may be models themselves.
+Result<ModelContents> read_members(const zip::Reader& archive, ReadContext& context) {
+  // Which of two entries a loader takes is its own affair.
+  for (const auto& anomaly : archive.anomalies()) {
+    if (anomaly.kind != zip::AnomalyKind::kDuplicateName) continue;
+    return fail(ErrorCode::kRefused, "the archive has two entries of one name", anomaly.offset);
+  }
+  const auto owner = std::make_shared<std::deque<std::vector<std::byte>>>();
+  const auto members = members_of(archive, context, *owner);
+  if (!members) return std::unexpected(members.error());
+  std::vector<std::string> names;
+  for (const Member& member : *members) names.push_back(member.name);
+  auto contents =
+      is_npz(names) ? contents_of_npz(*members) : contents_of_members(*members, context);
+  if (!contents) return contents;
+  if (contents->format.empty()) contents->format = "zip";
+  contents->owners.push_back(owner);
+  return contents;
+}
+
+Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
+  auto archive = zip::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  if (kind_of_archive(*archive) == ArchiveKind::kOther) return read_members(*archive, context);
+  return read_torch_archive(std::move(*archive), context);
+}
+
+// ---- parts
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Records of plain text that torch writes, with what they may contain.
+bool is_known_text(std::string_view name, std::string_view content) {
+  if (name == "version" || name == ".data/version") {
+    return content.ends_with('\n') && is_digits(content.substr(0, content.size() - 1));
+  }
+  if (name == "byteorder") return content == "little" || content == "big";
+  if (name == "archive_format") return content == "pt2";
+  if (name == ".format_version" || name == ".storage_alignment" ||
+      name == ".data/serialization_id" || name == "archive_version") {
+    return is_digits(content);
+  }
+  return false;
+}
+
+// The loader of AOTInductor looks for its folder anywhere in a name, in any archive. Pickles are
+// looked into all the same.
+bool is_native(std::string_view name) {
+  const std::string lower = lower_case(name);
+  if (lower.ends_with(".pkl")) return false;
+  return lower.find("aotinductor/") != std::string::npos ||
+         lower.find("aotinductor\\") != std::string::npos;
+}
+
+// Keys of the storages that the pickle refers to.
+void collect_storage_keys(const pickle::Run& run, std::unordered_set<std::string>& keys) {
+  for (const auto& event : run.events) {
+    if (event.kind != pickle::EventKind::kPersistentLoad) continue;
+    if (const auto id = object::read_storage_id(run.graph, event.subject)) keys.emplace(id->key);
+  }
+}
+
+// The shortest part of each name, in lower case: PyTorch takes a record in any case, and which of
+// several it takes is its own affair.
+using PartBytes = std::unordered_map<std::string, ByteSpan>;
+
+PartBytes bytes_by_name(const std::vector<Part>& parts) {
+  PartBytes names;
+  for (const Part& part : parts) {
+    const auto [known, added] = names.try_emplace(lower_case(part.path), part.bytes);
+    if (!added && part.bytes.size() < known->second.size()) known->second = part.bytes;
+  }
+  return names;
+}
+
+// The storages of a pickle wherever some loader would look for them: torch.load and torch.jit.load
+// in a folder with the name of the pickle, data/ or constants/; torch.package in one for all.
+class AnyStorages : public object::Externals {
+ public:
+  // `folder` and `pickle`: in lower case.
+  AnyStorages(const PartBytes& parts, const std::string& folder, std::string_view pickle)
+      : parts_(parts),
+        beside_(std::string(pickle.substr(0, pickle.rfind('.'))) + '/'),
+        packaged_(folder + ".data/"),
+        data_(folder + std::string(kData)),
+        constants_(folder + std::string(kConstants)),
+        traced_(folder + "traced_inputs/") {}
+
+  Result<object::Storage> storage(const object::StorageId& id) override {
+    // Names are put together for every key, so they are bounded.
+    if (beside_.size() + constants_.size() > kMaxFolders) {
+      return fail(ErrorCode::kLimit, "the names of the records are too long");
+    }
+    const auto known = found_.find(id.key);
+    if (known != found_.end()) return known->second;
+    return found_.emplace(id.key, find(lower_case(id.key))).first->second;
+  }
+
+ private:
+  static constexpr std::size_t kMaxFolders = 1000;  // PyTorch takes names of up to 512 bytes
+
+  Result<object::Storage> find(const std::string& key) const {
+    auto shortest = shortest_of({beside_ + key, packaged_ + key + ".storage"});
+    // Where other pickles than these two have their storages, nobody knows.
+    const bool is_known = beside_ == data_ || beside_ == constants_;
+    if (!shortest || !is_known) {
+      shortest =
+          shortest_of({beside_ + key, packaged_ + key + ".storage", data_ + key, constants_ + key});
+    }
+    if (!shortest) return fail(ErrorCode::kNotFound, "the storage has no record");
+    // torch.jit.save leaves the elements of the inputs out; only their shapes are of use.
+    if (shortest->empty() && beside_ == traced_) {
+      return fail(ErrorCode::kNotFound,
+                  "the inputs that a module was traced with have no elements");
+    }
+    return object::Storage{*shortest, false, ""};
+  }
+  std::optional<ByteSpan> shortest_of(std::initializer_list<std::string> names) const {
+    std::optional<ByteSpan> shortest;
+    for (const std::string& name : names) {
+      const auto found = parts_.find(name);
+      if (found == parts_.end()) continue;
+      if (!shortest || found->second.size() < shortest->size()) shortest = found->second;
+    }
+    return shortest;
+  }
+
+  const PartBytes& parts_;
+  std::string beside_;  // the folder with the name of the pickle
+  std::string packaged_;
+  std::string data_;
+  std::string constants_;
+  std::string traced_;
+  std::unordered_map<std::string, Result<object::Storage>> found_;  // by key
+};
+
+class PartLister {
+ public:
+  PartLister(const zip::Reader& archive, std::uint64_t archive_bytes)
+      : archive_(archive), folder_(folder_of(archive)), stored_budget_(3 * archive_bytes) {}
+
+  PartList list();
+
+ private:
+  void add_entry(std::size_t index);
+  PartKind classify(std::string_view name, ByteSpan content) const;
+  void note_references();
+  void check_pickle(const Part& part);
+  bool is_elements(std::string_view name) const;
+  std::string_view inner_name(const Part& part) const;
+
+  const zip::Reader& archive_;
+  std::string folder_;
+  std::uint64_t inflate_budget_ = kMaxInflatedBytes;
+  // Entries that do not overlap use at most the size of the archive.
+  std::uint64_t stored_budget_;
+  PartBytes bytes_;
+  std::unordered_set<std::string> keys_;  // of the storages that pickles refer to
+  ExportRecords exported_;
+  PartList list_;
+};
+
+PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
+  const std::string lower = lower_case(name);
+  if (lower.starts_with("code/") && lower.ends_with(".py")) return PartKind::kTorchScript;
+  if (lower.ends_with(".pkl")) return PartKind::kPickle;
+  if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
+  // A model inside of the archive, a pickle among them.
+  return detect(content).empty() ? PartKind::kUnknown : PartKind::kNested;
+}
+
+void PartLister::add_entry(std::size_t index) {
+  const zip::Entry& entry = archive_.entries()[index];
+  if (entry.is_directory() && entry.size == 0 && entry.stored_size == 0) return;
+  ByteSpan content;
+  std::uint64_t offset = Error::kNoOffset;
+  if (entry.method == zip::kDeflated) {
+    if (entry.size > inflate_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the archive inflates to more than tare is willing to hold"});
+      return;
+    }
+    inflate_budget_ -= entry.size;
+    auto inflated = archive_.inflate(entry);
+    if (!inflated) {
+      list_.notes.push_back(
+          {NoteKind::kUnreadable, entry.central_offset, entry.name, inflated.error().what});
+      return;
+    }
+    content = list_.inflated.emplace_back(std::move(*inflated));
+  } else {
+    const auto stored = archive_.raw_bytes(entry);
+    if (!stored) {
+      list_.notes.push_back(
+          {NoteKind::kUnreadable, entry.central_offset, entry.name, stored.error().what});
+      return;
+    }
+    if (stored->size() > stored_budget_) {
+      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
+                             "the entries share more bytes than tare is willing to look at"});
+      return;
+    }
+    stored_budget_ -= stored->size();
+    content = *stored;
+    offset = entry.data_offset;
+  }
+  std::string_view name = entry.name;
+  if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
+  // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
+  const PartKind kind = is_native(entry.name)     ? PartKind::kNativeCode
+                        : name.starts_with(kData) ? PartKind::kTensorData
+                                                  : classify(name, content);
+  if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
+    list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
+                           zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
+  }
+  if (kind == PartKind::kTensorData && entry.method != zip::kStored) {
+    list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
+                           zip::anomaly_text(zip::AnomalyKind::kCompressedTensor)});
+  }
+  list_.parts.push_back({entry.name, kind, content, offset});
+}
+
+PartList PartLister::list() {
+  for (const auto& anomaly : archive_.anomalies()) {
+    const bool named = anomaly.entry != zip::Reader::kNoEntry;
+    list_.notes.push_back({note_kind(anomaly.kind), anomaly.offset,
+                           named ? archive_.entries()[anomaly.entry].name : std::string(),
+                           zip::anomaly_text(anomaly.kind)});
+  }
+  for (std::size_t i = 0; i < archive_.entries().size(); ++i) add_entry(i);
+
+  // A record under data/ is tensor data only if a pickle of this archive refers to it, or a list of
+  // torch.export; otherwise it is whatever its bytes are.
+  note_references();
+  for (Part& part : list_.parts) {
+    if (part.kind != PartKind::kTensorData) continue;
+    if (!is_elements(inner_name(part))) part.kind = classify(part.path, part.bytes);
+  }
+  return std::move(list_);
+}
+
+// What it refers to, and whether its tensors fit into that.
+void PartLister::check_pickle(const Part& part) {
+  pickle::Run run = pickle::run(part.bytes);
+  collect_storage_keys(run, keys_);
+  object::Surroundings surroundings;
+  surroundings.externals =
+      std::make_unique<AnyStorages>(bytes_, lower_case(folder_), lower_case(part.path));
+  surroundings.nested = nested_opener();
+  object::Document document(std::move(run), std::move(surroundings));
+  note_misfits(document, part.path, list_);
+}
+
+// Lists of torch.export are found to be headers on the way.
+void PartLister::note_references() {
+  bytes_ = bytes_by_name(list_.parts);
+  const bool is_export = kind_of_archive(archive_) == ArchiveKind::kTorchExport;
+  for (Part& part : list_.parts) {
+    if (part.kind == PartKind::kPickle) check_pickle(part);
+    if (is_export && read_export_list(inner_name(part), part.bytes, exported_)) {
+      part.kind = PartKind::kTensorHeader;
+    }
+  }
+}
+
+bool PartLister::is_elements(std::string_view name) const {
+  // Names are compared without case by PyTorch, and a record that is loaded in one way is.
+  if (exported_.pickles.contains(lower_case(name))) return false;
+  if (exported_.elements.contains(std::string(name))) return true;
+  return name.starts_with(kData) && keys_.contains(std::string(name.substr(kData.size())));
+}
+
+// Empty for a record outside of the folder.
+std::string_view PartLister::inner_name(const Part& part) const {
+  std::string_view name = part.path;
+  return name.starts_with(folder_) ? name.substr(folder_.size()) : "";
+}
+
+Result<PartList> list_parts(ByteSpan bytes) {
+  auto archive = zip::Reader::open(bytes);
+  if (!archive) return std::unexpected(archive.error());
+  auto list = PartLister(*archive, bytes.size()).list();
+  list.format = name_of(kind_of_archive(*archive));
+  if (list.parts.empty() && list.notes.empty()) {
+    return fail(ErrorCode::kEmpty, "a zip archive without entries");
+  }
+  if (kind_of_archive(*archive) != ArchiveKind::kTorchExport) return list;
+  // What its lists claim must fit their records as well.
+  ReadContext context = context_of(bytes);
+  const auto contents = read_torch_archive(std::move(*archive), context);
+  if (!contents) note_misfit(contents.error(), contents.error().offset, "", list);
+  return list;
+}
+
+}  // namespace
+
+const Format kZip = {"zip", "a zip archive", recognises, list_parts, read_tensors};
+
+}  // namespace tare::format

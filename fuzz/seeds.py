@@ -92,6 +92,32 @@ def indexes():
     yield b'{"weight_map":{"a":"1","\\u0061":"2"},"metadata":{"k":"v","n":1e5,"l":[{}]}}'
 
 
+def hdf5():
+    """A float dataset "w", by hand: superblock 2, object headers 2."""
+    def header(*messages):
+        content = b"".join(bytes([kind]) + len(data).to_bytes(2, "little") + b"\0" + data for kind, data in messages)
+        return b"OHDR\x02\x02" + len(content).to_bytes(4, "little") + content + bytes(4)
+
+    def number(value):
+        return value.to_bytes(8, "little")
+
+    f32 = bytes.fromhex("11201f000400000000002000170800177f000000")
+    data = header((1, b"\x02\x01\0\x01" + number(2)), (3, f32), (8, b"\x03\x01" + number(48) + number(8)))
+    root = header((6, b"\x01\0\x01w" + number(56)))
+    end = 56 + len(data) + len(root)
+    front = b"\x89HDF\r\n\x1a\n\x02\x08\x08\0" + number(0) + b"\xff" * 8 + number(end) + number(56 + len(data)) + bytes(4)
+    yield front + bytes(8) + data + root
+
+
+def configurations():
+    yield json.dumps({"auto_map": {"AutoModel": "a/b--c.D"}, "chat_template": [{"template": "{{ x.__class__ }}"}]}).encode()
+    yield json.dumps({"module": "keras.layers", "class_name": "Lambda", "config": {"function": ["4wEA", None]}}).encode()
+    yield b"{% for m in messages %}{{ m['role'] ~ '\\x41' | trim }}{# c #}{% raw %}{{{% endraw %}{% endfor %}"
+    yield b"{% macro m(a) %}{{ a.get('b') }}{% endmacro %}{{ m(dict(a=1)) }}{{ x|map('attr', 'y') }}"
+    yield b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4"/>'
+    yield b"\x81\xa1w\xc7\x0a\x01\x93\x91\x01\xa2f4\xc4\x01\0"
+
+
 def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
@@ -100,6 +126,7 @@ def main():
     seeds += npy()
     seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
+    seeds += [*hdf5(), *configurations()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -19,7 +19,11 @@ enum class PartKind : std::uint8_t {
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
+  kTemplate,      // a Jinja template
+  kConfig,        // JSON of a Hugging Face library
+  kKerasConfig,   // JSON of Keras
   kNested,        // a file of any format
+  kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
 
@@ -38,6 +42,10 @@ enum class NoteKind : std::uint8_t {
   kTensor,      // a tensor that does not fit its storage
   kTrailing,    // bytes that belong to nothing
   kExtraction,  // extracting it changes other files, or hangs
+  kOutside,     // reading it reads another file of its choice
+  kLink,        // a name for something else in the same file
+  kPlugin,      // reading it takes code that is not in the library
+  kEntity,      // XML that makes its reader open files or addresses
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -96,6 +104,13 @@ extern const Format kTorchLegacy;
 extern const Format kNpy;
 extern const Format kCompressed;
 extern const Format kSafetensors;
+extern const Format kHfConfig;
+extern const Format kJinja;
+extern const Format kKerasConfig;
+extern const Format kHdf5;
+extern const Format kRecognised;
+// What the bytes are, of which kRecognised says no more: "a TensorRT engine"; empty if nothing.
+const char* recognised_text(ByteSpan bytes);
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -47,6 +47,15 @@ NoteKind note_kind(zip::AnomalyKind kind) {
   }
 }
 
+// A model of Keras 3: its configuration and its weights (docs/formats/keras.md).
+bool is_keras(const zip::Reader& archive) {
+  const auto has = [&archive](std::string_view name) {
+    return std::ranges::find(archive.entries(), name, &zip::Entry::name) != archive.entries().end();
+  };
+  return has("config.json") && has("metadata.json") &&
+         (has("model.weights.h5") || has("model.weights.npz"));
+}
+
 // The contents of all entries that are files; what is compressed is kept by `owner`.
 Result<std::vector<Member>> members_of(const zip::Reader& archive, ReadContext& context,
                                        std::deque<std::vector<std::byte>>& owner) {
@@ -81,7 +90,7 @@ Result<ModelContents> read_members(const zip::Reader& archive, ReadContext& cont
   auto contents =
       is_npz(names) ? contents_of_npz(*members) : contents_of_members(*members, context);
   if (!contents) return contents;
-  if (contents->format.empty()) contents->format = "zip";
+  if (contents->format.empty()) contents->format = is_keras(archive) ? "keras" : "zip";
   contents->owners.push_back(owner);
   return contents;
 }
@@ -252,7 +261,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
   auto list = PartLister(*archive, bytes.size()).list();
-  list.format = name_of(kind_of_archive(*archive));
+  list.format = is_keras(*archive) ? "keras" : name_of(kind_of_archive(*archive));
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }

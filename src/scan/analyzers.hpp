@@ -21,4 +21,13 @@ std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findi
 // TorchScript source: what it could do when a loader compiles and runs it.
 void analyze_torchscript(const format::Part& part, Findings& findings);
 
+// A Jinja template: what it could reach when it is rendered.
+void analyze_template(const format::Part& part, Findings& findings);
+
+// A configuration of a Hugging Face library: what it makes a loader import.
+void analyze_config(const format::Part& part, Findings& findings);
+
+// A configuration of Keras: what it makes Keras import, run and read.
+void analyze_keras_config(const format::Part& part, Findings& findings);
+
 }  // namespace tare

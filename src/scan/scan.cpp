@@ -27,6 +27,14 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kContainerTrailing;
     case format::NoteKind::kExtraction:
       return scan_rules::kContainerExtraction;
+    case format::NoteKind::kOutside:
+      return scan_rules::kHdf5Outside;
+    case format::NoteKind::kLink:
+      return scan_rules::kHdf5Link;
+    case format::NoteKind::kPlugin:
+      return scan_rules::kHdf5Plugin;
+    case format::NoteKind::kEntity:
+      return scan_rules::kXmlEntity;
   }
   return scan_rules::kUnknownPart;
 }
@@ -191,6 +199,12 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
       return;
+    case format::PartKind::kTemplate:
+      return analyze_template(part, findings_);
+    case format::PartKind::kConfig:
+      return analyze_config(part, findings_);
+    case format::PartKind::kKerasConfig:
+      return analyze_keras_config(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -199,6 +213,9 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return;
     case format::PartKind::kNested:
       return add_task(part, task.depth);
+    case format::PartKind::kRecognised:
+      return add(findings_, scan_rules::kRecognisedOnly, part.path, part.base,
+                 std::string(format::recognised_text(part.bytes)) + ": recognised, not analysed");
     case format::PartKind::kUnknown:
       return add_unknown(part);
   }

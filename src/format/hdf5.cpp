@@ -340,13 +340,15 @@ class PartLister {
   void add_elements(const std::string& path, const hdf5::Datatype& type, ByteSpan data);
   void add_filters(const std::string& path, const hdf5::Dataset& dataset);
   void add_link(const std::string& path, const hdf5::Link& link);
-  void add_bytes(const std::string& path, ByteSpan bytes, bool must_be_known);
+  bool add_file(const std::string& path, ByteSpan bytes);
   void note(NoteKind kind, const std::string& path, const char* text) {
     list_.notes.push_back({kind, Error::kNoOffset, path, text});
   }
 
   hdf5::File& file_;
   ByteSpan bytes_;
+  // Texts that do not overlap are no more than the file.
+  std::uint64_t text_budget_ = 3 * std::uint64_t{bytes_.size()};
   bool is_keras_ = false;
   PartList list_;
 };
@@ -363,30 +365,37 @@ void PartLister::add_front_and_end() {
   list_.parts.push_back({"", PartKind::kUnknown, bytes_.subspan(end), end, end});
 }
 
-// What may be a file of any kind. Texts that are none are only text.
-void PartLister::add_bytes(const std::string& path, ByteSpan bytes, bool must_be_known) {
+// What may be a file of any kind; true if it is.
+bool PartLister::add_file(const std::string& path, ByteSpan bytes) {
   // A text of fixed length is filled up with zeros.
-  ByteSpan content = bytes;
-  while (!content.empty() && content.back() == std::byte{0})
-    content = content.first(content.size() - 1);
-  const bool known = !detect(content).empty();
-  const PartKind kind = known           ? PartKind::kNested
-                        : must_be_known ? PartKind::kUnknown
-                                        : PartKind::kPlainText;
-  list_.parts.push_back({path, kind, known ? content : bytes, file_.offset_of(bytes)});
+  while (!bytes.empty() && bytes.back() == std::byte{0}) bytes = bytes.first(bytes.size() - 1);
+  // Most texts are names, too short to be a file.
+  constexpr std::size_t kShortest = 4;
+  if (bytes.size() < kShortest) return false;
+  if (bytes.size() > text_budget_) {
+    if (text_budget_ > 0) {
+      note(NoteKind::kUnreadable, path, "texts share more bytes than tare is willing to look at");
+    }
+    text_budget_ = 0;
+    return false;
+  }
+  text_budget_ -= bytes.size();
+  if (detect(bytes).empty()) return false;
+  list_.parts.push_back({path, PartKind::kNested, bytes, file_.offset_of(bytes)});
+  return true;
 }
 
+// Texts that are no files are only text.
 void PartLister::add_elements(const std::string& path, const hdf5::Datatype& type, ByteSpan data) {
-  if (type.size == 0 || type.type == hdf5::TypeClass::kOpaque) return add_bytes(path, data, false);
-  const auto one = [&](ByteSpan element) {
-    const auto text = text_bytes(file_, type, element);
-    if (!text) return note(NoteKind::kDamaged, path, text.error().what);
-    // Most texts are names, too short to be a file.
-    constexpr std::size_t kShortest = 4;
-    if (text->size() >= kShortest) add_bytes(path, *text, false);
-  };
+  list_.parts.push_back({path, PartKind::kPlainText, data, file_.offset_of(data)});
+  if (type.size == 0 || type.type == hdf5::TypeClass::kOpaque) {
+    add_file(path, data);
+    return;
+  }
   for (std::uint64_t at = 0; at + type.size <= data.size(); at += type.size) {
-    one(data.subspan(at, type.size));
+    const auto text = text_bytes(file_, type, data.subspan(at, type.size));
+    if (!text) return note(NoteKind::kDamaged, path, text.error().what);
+    add_file(path, *text);
   }
 }
 
@@ -394,13 +403,15 @@ void PartLister::add_attribute(const std::string& path, const hdf5::Attribute& a
   const std::string name = path + "@" + std::string(attribute.name);
   const bool is_config = attribute.name == "model_config" || attribute.name == "training_config";
   is_keras_ = is_keras_ || is_config;
-  if (holds_bytes(attribute.type)) {
-    if (!is_config) return add_elements(name, attribute.type, attribute.data);
-    const auto text = text_bytes(file_, attribute.type, attribute.data);
-    if (!text) return note(NoteKind::kUnreadable, name, text.error().what);
-    return add_bytes(name, *text, true);
+  if (!is_config) {
+    if (holds_bytes(attribute.type)) add_elements(name, attribute.type, attribute.data);
+    return;
   }
-  if (is_config) return add_bytes(name, attribute.data, true);
+  const auto text = text_bytes(file_, attribute.type, attribute.data);
+  if (!text) return note(NoteKind::kUnreadable, name, text.error().what);
+  if (!add_file(name, *text)) {
+    list_.parts.push_back({name, PartKind::kUnknown, *text, file_.offset_of(*text)});
+  }
 }
 
 void PartLister::add_filters(const std::string& path, const hdf5::Dataset& dataset) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -142,6 +143,10 @@ class File {
  private:
   class Reader;
   struct HeapShape;
+  struct GlobalObject {
+    std::uint32_t index;
+    ByteSpan bytes;
+  };
   using Visit = std::function<Result<void>(ByteSpan record)>;
 
   Result<Reader> reader_at(std::uint64_t address, std::uint64_t size);
@@ -162,6 +167,7 @@ class File {
   Result<void> read_symbols(std::uint64_t address, ByteSpan names, Object& object);
   Result<void> read_dense(std::uint64_t heap, std::uint64_t index, bool links, Object& object);
   Result<ByteSpan> local_heap(std::uint64_t address);
+  Result<const std::vector<GlobalObject>*> global_heap(std::uint64_t address);
   Result<HeapShape> fractal_heap(std::uint64_t address);
   Result<ByteSpan> heap_object(const HeapShape& heap, ByteSpan id);
   Result<void> walk_tree1(
@@ -176,7 +182,10 @@ class File {
   std::uint8_t offset_size_ = 8;
   std::uint8_t length_size_ = 8;
   std::uint64_t budget_ = 0;  // bytes that may still be read
-  bool sharing_ = false;      // a shared datatype is being read
+  // The objects of global heaps that were looked into, by the place of the heap.
+  std::map<std::uint64_t, std::vector<GlobalObject>> global_heaps_;
+  std::size_t global_objects_ = 0;
+  bool sharing_ = false;  // a shared datatype is being read
 };
 
 // The type as that of a tensor; nothing for texts, structures and others.

@@ -377,6 +377,40 @@ Result<std::vector<Chunk>> File::chunks(const Dataset& dataset) {
   return found;
 }
 
+// Read once: each text of a list is one of many objects in it.
+Result<const std::vector<File::GlobalObject>*> File::global_heap(std::uint64_t address) {
+  const auto known = global_heaps_.find(address);
+  if (known != global_heaps_.end()) return &known->second;
+  const std::uint64_t head_size = 8U + length_size_;
+  auto head = signed_block(address, head_size, "GCOL");
+  if (!head) return std::unexpected(head.error());
+  head->skip(4);
+  const std::uint64_t total = head->length();
+  if (total < head_size) return broken("a global heap of impossible size");
+  auto block = reader_at(address, total);
+  if (!block) return std::unexpected(block.error());
+  Reader in = *block;
+  in.skip(head_size);
+  std::vector<GlobalObject> objects;
+  constexpr std::size_t kMostObjects = 4'000'000;
+  while (in.remaining() >= 8U + length_size_) {
+    const std::uint16_t index = in.u16();
+    in.skip(6);
+    const std::uint64_t length = in.length();
+    if (index == 0) break;  // free space
+    const ByteSpan data = in.take(length);
+    if (!in.good()) return broken("an object of a global heap is cut off");
+    if (++global_objects_ > kMostObjects) {
+      return fail(ErrorCode::kLimit, "more texts than tare is willing to read");
+    }
+    objects.push_back({index, data});
+    in.skip(std::min((8 - length % 8) % 8, in.remaining()));
+  }
+  // Of two with one number the first counts.
+  std::ranges::stable_sort(objects, {}, &GlobalObject::index);
+  return &global_heaps_.emplace(address, std::move(objects)).first->second;
+}
+
 Result<ByteSpan> File::variable(ByteSpan element, std::uint32_t item_size) {
   Reader in(element, offset_size_, length_size_);
   const auto size = checked_mul(in.u32(), item_size);
@@ -384,30 +418,14 @@ Result<ByteSpan> File::variable(ByteSpan element, std::uint32_t item_size) {
   const std::uint32_t wanted = in.u32();
   if (!in.good() || !size) return broken("an element of variable length is cut off");
   if (*size == 0 || address == 0 || address == kNowhere) return ByteSpan();
-  const std::uint64_t head_size = 8U + length_size_;
-  auto head = signed_block(address, head_size, "GCOL");
-  if (!head) return std::unexpected(head.error());
-  head->skip(4);
-  const std::uint64_t total = head->length();
-  auto body = at(address, total);
-  if (!body) return body;
-  if (total < head_size) return broken("a global heap of impossible size");
-  Reader objects(body->subspan(head_size), offset_size_, length_size_);
-  while (objects.remaining() >= 8U + length_size_) {
-    const std::uint16_t index = objects.u16();
-    objects.skip(6);
-    const std::uint64_t length = objects.length();
-    if (auto paid = charge(16); !paid) return std::unexpected(paid.error());
-    if (index == 0) break;  // free space
-    const ByteSpan data = objects.take(length);
-    if (!objects.good()) return broken("an object of a global heap is cut off");
-    if (index == wanted) {
-      if (*size > length) return broken("an element of variable length is cut off");
-      return data.first(*size);
-    }
-    objects.skip(std::min((8 - length % 8) % 8, objects.remaining()));
+  const auto objects = global_heap(address);
+  if (!objects) return std::unexpected(objects.error());
+  const auto found = std::ranges::lower_bound(**objects, wanted, {}, &GlobalObject::index);
+  if (found == (*objects)->end() || found->index != wanted) {
+    return broken("an element of variable length that is not in its heap");
   }
-  return broken("an element of variable length that is not in its heap");
+  if (*size > found->bytes.size()) return broken("an element of variable length is cut off");
+  return found->bytes.first(*size);
 }
 
 }  // namespace tare::hdf5

@@ -171,6 +171,25 @@ TEST(Hdf5, SharedBlocksAreCharged) {
   EXPECT_EQ(scanned(file.build(file.object(links))).verdict, Verdict::kUnreadable);
 }
 
+// A list of texts that are all the same large one.
+TEST(Hdf5, SharedTextsAreCharged) {
+  Hdf5Builder file;
+  const std::string text(100'000, 'x');
+  const std::uint64_t heap = file.put("GCOL" + u32(1) + u64(16 + 16 + text.size()) + u16(1) +
+                                      u16(1) + u32(0) + u64(text.size()) + text);
+  const std::string element = u32(text.size()) + u64(heap) + u32(1);
+  const std::uint64_t data = file.put(repeat(element, 1000));
+  const std::string type = u8(0x19) + u8(1) + u16(0) + u32(16) + hdf5_text(1);
+  const auto file_of = [&](std::uint64_t count) {
+    Hdf5Builder copy = file;
+    const std::uint64_t dataset = copy.object(
+        {{0x01, hdf5_space({count})}, {0x03, type}, hdf5_contiguous(data, count * element.size())});
+    return copy.build(copy.object({hdf5_link("x", dataset)}));
+  };
+  EXPECT_EQ(scanned(file_of(2)).verdict, Verdict::kSafe);
+  EXPECT_THAT(rules_of(file_of(1000)), ElementsAre("TARE-ZIP-003"));
+}
+
 TEST(Hdf5, ADatasetThatLiesAboutItsSize) {
   const Hdf5Message far = hdf5_contiguous(1 << 20, 8);
   EXPECT_THAT(rules_of(file_with({}, &far)), ElementsAre("TARE-ZIP-002"));

@@ -79,7 +79,8 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 }  // namespace
 
-const Format kHfConfig = {"hf-config", "a configuration of a Hugging Face library", recognises,
-                          list_parts, nullptr};
+const Format kHfConfig = {"hf-config",
+                          "a configuration of a Hugging Face library, which holds no tensors",
+                          recognises, list_parts, nullptr};
 
 }  // namespace tare::format

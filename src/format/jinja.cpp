@@ -82,6 +82,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 }  // namespace
 
-const Format kJinja = {"jinja", "a Jinja template", recognises, list_parts, nullptr};
+const Format kJinja = {"jinja", "a Jinja template, which holds no tensors", recognises, list_parts,
+                       nullptr};
 
 }  // namespace tare::format

@@ -25,7 +25,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 }  // namespace
 
-const Format kKerasConfig = {"keras-config", "a configuration of Keras", recognises, list_parts,
-                             nullptr};
+const Format kKerasConfig = {"keras-config", "a configuration of Keras, which holds no tensors",
+                             recognises, list_parts, nullptr};
 
 }  // namespace tare::format

@@ -261,7 +261,7 @@ void MetadataReader::read_paths(Value planner_data) {
 
 // A path counts only if it makes the name.
 std::vector<std::string> MetadataReader::path_of(std::string_view name) const {
-  const std::vector<std::string> whole{std::string(name)};
+  std::vector<std::string> whole{std::string(name)};
   const auto found = paths_.find(name);
   if (found == paths_.end()) return whole;
   std::vector<std::string> path;

@@ -1,5 +1,5 @@
 // The lists of payloads in an archive of torch.export or of AOTInductor: which record holds which
-// tensor. Format: docs/formats/torch.md.
+// tensor. Format: docs/formats/torch-export.md.
 #pragma once
 
 #include <optional>

@@ -16,6 +16,7 @@ namespace tare::format {
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
   kTorchScript,   // TorchScript source code
+  kNativeCode,    // compiled code, or what a loader compiles, or how
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
@@ -33,6 +34,8 @@ struct Part {
   ByteSpan bytes;
   std::uint64_t offset = Error::kNoOffset;  // of the bytes in the input; none if decompressed
   std::uint64_t base = 0;                   // of the bytes in the entry, or in the file
+  // Of a pickle: nothing stands beside it, so that the format has not checked its tensors.
+  bool is_alone = false;
 };
 
 enum class NoteKind : std::uint8_t {
@@ -40,6 +43,7 @@ enum class NoteKind : std::uint8_t {
   kDamaged,     // some loader refuses this, another does not
   kUnreadable,  // a part could not be read at all
   kTensor,      // a tensor that does not fit its storage
+  kUnchecked,   // a tensor of which nobody here can say whether it fits
   kTrailing,    // bytes that belong to nothing
   kExtraction,  // extracting it changes other files, or hangs
   kOutside,     // reading it reads another file of its choice
@@ -57,9 +61,15 @@ struct Note {
 };
 
 struct PartList {
+  // More tensors are noted than a report lists; a file of a few bytes each may have millions.
+  static constexpr std::uint64_t kMaxTensorNotes = 5000;
+
   std::string_view format;  // which variant of a format this is, if it says
   std::vector<Part> parts;
   std::vector<Note> notes;
+  // How many were found, noted or not.
+  std::uint64_t misfits = 0;    // kTensor
+  std::uint64_t unchecked = 0;  // kUnchecked
   // Own what was decompressed.
   std::deque<std::vector<std::byte>> inflated;
   std::deque<Input> unpacked;

@@ -102,7 +102,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
 
 Result<PartList> list_parts(ByteSpan bytes) {
   PartList list;
-  list.parts.push_back({"", PartKind::kPickle, bytes, 0});
+  list.parts.push_back({"", PartKind::kPickle, bytes, 0, 0, true});
   return list;
 }
 

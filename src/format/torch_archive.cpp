@@ -254,37 +254,35 @@ Result<std::unique_ptr<Document>> open_torch_archive(ByteSpan file, unsigned dep
   return std::move(roots->front().document);
 }
 
-void note_misfits(Document& document, const std::string& path, std::vector<Note>& notes) {
-  const auto check = [&](const Error& error, std::uint64_t offset) {
-    if (error.code != ErrorCode::kMalformed && error.code != ErrorCode::kOverflow) return;
-    notes.push_back({NoteKind::kTensor, offset, path, error.what});
+void note_misfit(const Error& error, std::uint64_t offset, const std::string& path,
+                 PartList& list) {
+  const bool misfits = error.code == ErrorCode::kMalformed || error.code == ErrorCode::kOverflow ||
+                       error.code == ErrorCode::kTruncated;
+  if (++(misfits ? list.misfits : list.unchecked) > PartList::kMaxTensorNotes) return;
+  list.notes.push_back(
+      {misfits ? NoteKind::kTensor : NoteKind::kUnchecked, offset, path, error.what});
+}
+
+void note_misfits(Document& document, const std::string& path, PartList& list) {
+  const auto check = [&](const auto& read, std::uint64_t offset) {
+    if (!read) note_misfit(read.error(), offset, path, list);
   };
   for (const pickle::Event& event : document.run().events) {
     if (event.kind == pickle::EventKind::kCall &&
         object::is_tensor(document.graph(), event.subject)) {
-      const auto& tensor = document.tensor(event.subject);
-      if (!tensor) check(tensor.error(), event.offset);
+      check(document.tensor(event.subject), event.offset);
     } else if (event.kind == pickle::EventKind::kPersistentLoad &&
                document.meaning(event.subject) == object::Meaning::kTensor) {
-      const auto& tensor = document.tensor(event.subject);
-      if (!tensor) check(tensor.error(), 0);
-    } else if (event.kind == pickle::EventKind::kPersistentLoad) {
-      const auto storage = document.torch().read_storage(event.subject);
-      if (!storage) check(storage.error(), event.offset);
+      check(document.tensor(event.subject), 0);
+    } else if (event.kind == pickle::EventKind::kPersistentLoad &&
+               object::is_storage(document.graph(), event.subject)) {
+      check(document.torch().read_storage(event.subject), event.offset);
     }
   }
   if (document.torch().has_mixed_classes()) {
-    notes.push_back(
+    list.notes.push_back(
         {NoteKind::kAmbiguous, 0, path,
          "a storage is named with two element types; loaders differ in what they take"});
-  }
-}
-
-void note_misfits(zip::Reader archive, ReadContext& context, std::vector<Note>& notes) {
-  auto opened = open_roots(std::move(archive), context);
-  if (!opened) return;
-  for (const Root& root : opened->roots) {
-    if (root.document) note_misfits(*root.document, root.entry, notes);
   }
 }
 

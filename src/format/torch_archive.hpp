@@ -36,10 +36,10 @@ Result<ModelContents> read_torch_archive(zip::Reader archive, ReadContext& conte
 // The document of an archive of torch.save that stands inside a pickle. Errors: likewise.
 Result<std::unique_ptr<object::Document>> open_torch_archive(ByteSpan file, unsigned depth);
 
+// A note on a tensor or storage that cannot be read: does it misfit, or is that not known?
+void note_misfit(const Error& error, std::uint64_t offset, const std::string& path, PartList& list);
 // Notes on every tensor and storage that a pickle makes, wherever it stands, and that does not fit
-// its storage. `path` names the pickle.
-void note_misfits(object::Document& document, const std::string& path, std::vector<Note>& notes);
-// The same for the pickles of an archive.
-void note_misfits(zip::Reader archive, ReadContext& context, std::vector<Note>& notes);
+// its storage, or cannot be checked. `path` names the pickle.
+void note_misfits(object::Document& document, const std::string& path, PartList& list);
 
 }  // namespace tare::format

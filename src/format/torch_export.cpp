@@ -38,6 +38,16 @@ std::uint64_t end_of(const zip::Reader& archive) {
   return end;
 }
 
+// Of the first tensor that names a record, by the record.
+using RecordTypes = std::map<std::string_view, DType>;
+
+// PyTorch takes the type of the first tensor that names a record for all of them.
+bool has_type_of_record(const Payload& payload, RecordTypes& types) {
+  if (payload.is_pickled || !payload.view || !*payload.view) return true;
+  const DType dtype = (*payload.view)->dtype.value();
+  return types.try_emplace(payload.record, dtype).first->second == dtype;
+}
+
 class ExportReader {
  public:
   ExportReader(const std::shared_ptr<Records>& records, unsigned depth)
@@ -53,6 +63,8 @@ class ExportReader {
 
   Result<void> read_program(const std::string& name, const std::string& key);
   Result<void> read_compiled(const std::string& name, const std::string& key);
+  Result<void> read_part(std::string_view folder, const std::string& name, const char* list,
+                         Root root);
   Result<void> add_payloads(const std::string& list, Reader reader, std::string_view folder,
                             Root root);
   Result<PieceContent> read_payload(const Payload& payload, const zip::Entry& entry);
@@ -133,17 +145,25 @@ Result<PieceContent> ExportReader::read_payload(const Payload& payload, const zi
 Result<void> ExportReader::add_payloads(const std::string& list, Reader reader,
                                         std::string_view folder, Root root) {
   const zip::Entry* const entry = records_->find(list);
-  if (entry == nullptr) return {};
+  if (entry == nullptr) {
+    return fail(ErrorCode::kNotFound, "the archive has no list of the tensors of a program");
+  }
   const auto text = records_->content(*entry);
   if (!text) return std::unexpected(text.error());
   const auto payloads = reader(*text);
   if (!payloads) return std::unexpected(payloads.error());
   std::vector<Piece> pieces;
+  RecordTypes types;
   for (const Payload& payload : *payloads) {
     const zip::Entry* const record = records_->find(std::string(folder) + payload.record);
-    pieces.push_back({{payload.name},
-                      record == nullptr ? fail(ErrorCode::kNotFound, "has no record in the archive")
-                                        : read_payload(payload, *record)});
+    Piece piece{{payload.name}, fail(ErrorCode::kNotFound, "has no record in the archive")};
+    if (!has_type_of_record(payload, types)) {
+      piece.content =
+          fail(ErrorCode::kRefused, "has another type than a tensor of the same record");
+    } else if (record != nullptr) {
+      piece.content = read_payload(payload, *record);
+    }
+    pieces.push_back(std::move(piece));
   }
   auto document = document_of_pieces(std::move(pieces));
   if (!document) return std::unexpected(document.error());
@@ -159,28 +179,27 @@ std::string joined(const std::string& key, const char* name) {
   return key.empty() ? name : key + "." + name;
 }
 
+// As a file of torch.save in the first releases, which PyTorch takes before it looks for a list.
+Result<void> ExportReader::read_part(std::string_view folder, const std::string& name,
+                                     const char* list, Root root) {
+  const std::string path = std::string(folder) + name;
+  const zip::Entry* const entry = records_->find(path + ".pt");
+  if (entry == nullptr)
+    return add_payloads(path + list, read_payload_config, folder, std::move(root));
+  auto document = read_object(*entry);
+  if (!document) return std::unexpected(document.error());
+  root.entry = entry->name;
+  root.document = std::move(*document);
+  roots_.push_back(std::move(root));
+  return {};
+}
+
 Result<void> ExportReader::read_program(const std::string& name, const std::string& key) {
-  const std::string weights = std::string(kWeights) + name;
-  const std::string constants = std::string(kConstants) + name;
-  // As files of torch.save, in the first releases.
-  for (const auto& [path, root] :
-       {std::pair{weights, key}, {constants, joined(key, "constants")}}) {
-    const zip::Entry* const entry = records_->find(path + ".pt");
-    if (entry == nullptr) continue;
-    auto document = read_object(*entry);
-    if (!document) return std::unexpected(document.error());
-    roots_.push_back({root, entry->name, std::move(*document)});
-    roots_.back().is_named = root != key;
-  }
-  if (auto added =
-          add_payloads(weights + "_weights_config.json", read_payload_config, kWeights, {key, ""});
-      !added) {
-    return added;
-  }
-  Root root{joined(key, "constants"), ""};
-  root.is_named = true;
-  return add_payloads(constants + "_constants_config.json", read_payload_config, kConstants,
-                      std::move(root));
+  auto read = read_part(kWeights, name, "_weights_config.json", {key, ""});
+  if (!read) return read;
+  Root constants{joined(key, "constants"), ""};
+  constants.is_named = true;
+  return read_part(kConstants, name, "_constants_config.json", std::move(constants));
 }
 
 Result<void> ExportReader::read_compiled(const std::string& name, const std::string& key) {

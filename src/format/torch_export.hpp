@@ -1,5 +1,5 @@
 // Archives of torch.export (.pt2): programs whose tensors are records of their own, listed in JSON,
-// and packages of AOTInductor, which hold native code. Format: docs/formats/torch.md.
+// and packages of AOTInductor, which hold native code. Format: docs/formats/torch-export.md.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@
 namespace tare::format {
 
 // The state dict of each program, under the name of the program if there are several; their
-// constants under "constants"; and what is no tensor as leaves. Errors: kMalformed (a list that
-// cannot be read), and those of the records.
+// constants under "constants"; and what is no tensor as leaves. Errors: kNotFound (a program
+// without lists), kMalformed (a list that cannot be read), and those of the records.
 Result<std::vector<object::Root>> open_export(const std::shared_ptr<Records>& records,
                                               unsigned depth);
 

@@ -185,7 +185,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (layout.end < bytes.size()) {
     list.notes.push_back({NoteKind::kTrailing, layout.end, "", "bytes behind the last storage"});
   }
-  note_misfits(*opened.document, "", list.notes);
+  note_misfits(*opened.document, "", list);
   return list;
 }
 

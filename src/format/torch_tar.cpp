@@ -337,11 +337,8 @@ Result<ModelContents> read_torch_tar(const tar::Reader& archive) {
 
 void add_torch_tar_parts(const tar::Reader& archive, PartList& list) {
   const auto document = open_document(archive, &list.parts);
-  if (document) return note_misfits(**document, "pickle", list.notes);
-  const Error& error = document.error();
-  if (error.code == ErrorCode::kTruncated || error.code == ErrorCode::kMalformed) {
-    list.notes.push_back({NoteKind::kTensor, error.offset, "", error.what});
-  }
+  if (document) return note_misfits(**document, "pickle", list);
+  note_misfit(document.error(), document.error().offset, "", list);
 }
 
 }  // namespace tare::format

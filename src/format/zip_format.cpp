@@ -9,6 +9,7 @@
 #include "format/format.hpp"
 #include "format/members.hpp"
 #include "format/npy.hpp"
+#include "format/object_contents.hpp"
 #include "format/torch_archive.hpp"
 #include "format/torch_export.hpp"
 #include "io/cursor.hpp"
@@ -21,6 +22,7 @@ namespace {
 constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{256} << 20;
 // Where archives of torch keep tensors.
 constexpr std::string_view kData = "data/";
+constexpr std::string_view kConstants = "constants/";
 
 bool recognises(ByteSpan bytes) {
   const auto signature = Cursor(bytes).read<std::uint32_t>();
@@ -122,14 +124,96 @@ bool is_known_text(std::string_view name, std::string_view content) {
   return false;
 }
 
+// The loader of AOTInductor looks for its folder anywhere in a name, in any archive. Pickles are
+// looked into all the same.
+bool is_native(std::string_view name) {
+  const std::string lower = lower_case(name);
+  if (lower.ends_with(".pkl")) return false;
+  return lower.find("aotinductor/") != std::string::npos ||
+         lower.find("aotinductor\\") != std::string::npos;
+}
+
 // Keys of the storages that the pickle refers to.
-void collect_storage_keys(ByteSpan stream, std::unordered_set<std::string>& keys) {
-  const auto run = pickle::run(stream);
+void collect_storage_keys(const pickle::Run& run, std::unordered_set<std::string>& keys) {
   for (const auto& event : run.events) {
     if (event.kind != pickle::EventKind::kPersistentLoad) continue;
     if (const auto id = object::read_storage_id(run.graph, event.subject)) keys.emplace(id->key);
   }
 }
+
+// The shortest part of each name, in lower case: PyTorch takes a record in any case, and which of
+// several it takes is its own affair.
+using PartBytes = std::unordered_map<std::string, ByteSpan>;
+
+PartBytes bytes_by_name(const std::vector<Part>& parts) {
+  PartBytes names;
+  for (const Part& part : parts) {
+    const auto [known, added] = names.try_emplace(lower_case(part.path), part.bytes);
+    if (!added && part.bytes.size() < known->second.size()) known->second = part.bytes;
+  }
+  return names;
+}
+
+// The storages of a pickle wherever some loader would look for them: torch.load and torch.jit.load
+// in a folder with the name of the pickle, data/ or constants/; torch.package in one for all.
+class AnyStorages : public object::Externals {
+ public:
+  // `folder` and `pickle`: in lower case.
+  AnyStorages(const PartBytes& parts, const std::string& folder, std::string_view pickle)
+      : parts_(parts),
+        beside_(std::string(pickle.substr(0, pickle.rfind('.'))) + '/'),
+        packaged_(folder + ".data/"),
+        data_(folder + std::string(kData)),
+        constants_(folder + std::string(kConstants)),
+        traced_(folder + "traced_inputs/") {}
+
+  Result<object::Storage> storage(const object::StorageId& id) override {
+    // Names are put together for every key, so they are bounded.
+    if (beside_.size() + constants_.size() > kMaxFolders) {
+      return fail(ErrorCode::kLimit, "the names of the records are too long");
+    }
+    const auto known = found_.find(id.key);
+    if (known != found_.end()) return known->second;
+    return found_.emplace(id.key, find(lower_case(id.key))).first->second;
+  }
+
+ private:
+  static constexpr std::size_t kMaxFolders = 1000;  // PyTorch takes names of up to 512 bytes
+
+  Result<object::Storage> find(const std::string& key) const {
+    auto shortest = shortest_of({beside_ + key, packaged_ + key + ".storage"});
+    // Where other pickles than these two have their storages, nobody knows.
+    const bool is_known = beside_ == data_ || beside_ == constants_;
+    if (!shortest || !is_known) {
+      shortest =
+          shortest_of({beside_ + key, packaged_ + key + ".storage", data_ + key, constants_ + key});
+    }
+    if (!shortest) return fail(ErrorCode::kNotFound, "the storage has no record");
+    // torch.jit.save leaves the elements of the inputs out; only their shapes are of use.
+    if (shortest->empty() && beside_ == traced_) {
+      return fail(ErrorCode::kNotFound,
+                  "the inputs that a module was traced with have no elements");
+    }
+    return object::Storage{*shortest, false, ""};
+  }
+  std::optional<ByteSpan> shortest_of(std::initializer_list<std::string> names) const {
+    std::optional<ByteSpan> shortest;
+    for (const std::string& name : names) {
+      const auto found = parts_.find(name);
+      if (found == parts_.end()) continue;
+      if (!shortest || found->second.size() < shortest->size()) shortest = found->second;
+    }
+    return shortest;
+  }
+
+  const PartBytes& parts_;
+  std::string beside_;  // the folder with the name of the pickle
+  std::string packaged_;
+  std::string data_;
+  std::string constants_;
+  std::string traced_;
+  std::unordered_map<std::string, Result<object::Storage>> found_;  // by key
+};
 
 class PartLister {
  public:
@@ -142,6 +226,7 @@ class PartLister {
   void add_entry(std::size_t index);
   PartKind classify(std::string_view name, ByteSpan content) const;
   void note_references();
+  void check_pickle(const Part& part);
   bool is_elements(std::string_view name) const;
   std::string_view inner_name(const Part& part) const;
 
@@ -150,6 +235,7 @@ class PartLister {
   std::uint64_t inflate_budget_ = kMaxInflatedBytes;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
+  PartBytes bytes_;
   std::unordered_set<std::string> keys_;  // of the storages that pickles refer to
   ExportRecords exported_;
   PartList list_;
@@ -202,7 +288,9 @@ void PartLister::add_entry(std::size_t index) {
   std::string_view name = entry.name;
   if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
   // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
-  const PartKind kind = name.starts_with(kData) ? PartKind::kTensorData : classify(name, content);
+  const PartKind kind = is_native(entry.name)     ? PartKind::kNativeCode
+                        : name.starts_with(kData) ? PartKind::kTensorData
+                                                  : classify(name, content);
   if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
     list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
@@ -233,11 +321,24 @@ PartList PartLister::list() {
   return std::move(list_);
 }
 
+// What it refers to, and whether its tensors fit into that.
+void PartLister::check_pickle(const Part& part) {
+  pickle::Run run = pickle::run(part.bytes);
+  collect_storage_keys(run, keys_);
+  object::Surroundings surroundings;
+  surroundings.externals =
+      std::make_unique<AnyStorages>(bytes_, lower_case(folder_), lower_case(part.path));
+  surroundings.nested = nested_opener();
+  object::Document document(std::move(run), std::move(surroundings));
+  note_misfits(document, part.path, list_);
+}
+
 // Lists of torch.export are found to be headers on the way.
 void PartLister::note_references() {
+  bytes_ = bytes_by_name(list_.parts);
   const bool is_export = kind_of_archive(archive_) == ArchiveKind::kTorchExport;
   for (Part& part : list_.parts) {
-    if (part.kind == PartKind::kPickle) collect_storage_keys(part.bytes, keys_);
+    if (part.kind == PartKind::kPickle) check_pickle(part);
     if (is_export && read_export_list(inner_name(part), part.bytes, exported_)) {
       part.kind = PartKind::kTensorHeader;
     }
@@ -265,10 +366,11 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }
-  if (kind_of_archive(*archive) == ArchiveKind::kOther) return list;
-  // What the pickles claim about storages must fit their records.
+  if (kind_of_archive(*archive) != ArchiveKind::kTorchExport) return list;
+  // What its lists claim must fit their records as well.
   ReadContext context = context_of(bytes);
-  note_misfits(std::move(*archive), context, list.notes);
+  const auto contents = read_torch_archive(std::move(*archive), context);
+  if (!contents) note_misfit(contents.error(), contents.error().offset, "", list);
   return list;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <string>
 
 #include "io/write_all.hpp"
@@ -49,6 +50,27 @@ mode_t permitted_mode() {
   return 0666 & ~mask;
 }
 
+// How the system calls an open file that has no name of its own.
+std::string descriptor_name(int fd) {
+  return "/proc/self/fd/" + std::to_string(fd);
+}
+
+// A file in the folder that goes with its last descriptor, however the process ends; nothing where
+// the file system has no such files, or where there is no /proc, by which it gets a name.
+UniqueFd open_nameless(const std::filesystem::path& folder) {
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd && ::access(descriptor_name(fd.get()).c_str(), F_OK) != 0) return {};
+  return fd;
+}
+
+std::string random_suffix() {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  static std::random_device device;
+  std::string suffix;
+  for (int i = 0; i < 8; ++i) suffix += kLetters[device() % kLetters.size()];
+  return suffix;
+}
+
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace replace) {
@@ -72,13 +94,16 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Replace
     return fail(ErrorCode::kExists, "the output exists; --overwrite replaces it");
   }
 
-  std::string name = directory_of(target) / ".tare-XXXXXX";
   AtomicFile file;
   file.path_ = target;
   file.replace_ = replace;
-  file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
-  file.temporary_ = std::move(name);  // nothing throws from here on that would leave it behind
+  file.fd_ = open_nameless(directory_of(target));
+  if (!file.fd_) {
+    std::string name = directory_of(target) / ".tare-XXXXXX";
+    file.fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+    if (!file.fd_) return std::unexpected(system_error(errno, "cannot create the output"));
+    file.temporary_ = std::move(name);  // nothing throws from here on that would leave it behind
+  }
   const mode_t mode = exists ? existing.st_mode & 07777 : permitted_mode();
   if (::fchmod(file.fd_.get(), mode) != 0) {
     return std::unexpected(system_error(errno, "cannot set the permissions of the output"));
@@ -169,6 +194,24 @@ Result<void> AtomicFile::flush() {
   return written;
 }
 
+std::filesystem::path AtomicFile::temporary() const {
+  return temporary_.empty() ? descriptor_name(fd_.get()) : temporary_;
+}
+
+Result<void> AtomicFile::give_name() {
+  const std::string from = descriptor_name(fd_.get());
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    std::string name = directory_of(path_) / (".tare-" + random_suffix());
+    if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      temporary_ = std::move(name);
+      return {};
+    }
+    if (errno != EEXIST) break;
+  }
+  return std::unexpected(system_error(errno, "cannot give the output a name"));
+}
+
 Result<void> AtomicFile::commit() {
   if (reserved_ && *reserved_ != size_) {
     return fail(ErrorCode::kInvalidArgument, "the output has another size than it was to have");
@@ -176,6 +219,9 @@ Result<void> AtomicFile::commit() {
   const std::filesystem::path folder = directory_of(path_);  // before there is anything to undo
   if (auto flushed = flush(); !flushed) return flushed;
   if (::fsync(fd_.get()) != 0) return std::unexpected(system_error(errno, "cannot flush to disk"));
+  if (temporary_.empty()) {
+    if (auto named = give_name(); !named) return named;
+  }
   // Some network file systems tell of a failed write only here.
   if (::close(fd_.release()) != 0 && errno != EINTR) {
     return std::unexpected(system_error(errno, "cannot close the output"));

@@ -1,10 +1,11 @@
 // Writes a file so that it appears whole or not at all.
 //
-// The bytes go to a temporary file in the same directory; commit() flushes it to disk, gives it
-// the permissions of the file it replaces (or those of the umask), and moves it to its name in one
-// step. If the object dies without commit(), the temporary file goes and nothing has happened. A
-// process killed at any moment leaves the old file, or the new one, and at worst a stray
-// `.tare-XXXXXX` in that directory.
+// The bytes go to a file without a name in the same directory; commit() flushes it to disk, gives
+// it the permissions of the file it replaces (or those of the umask), and moves it to its name in
+// one step. If the object dies without commit(), nothing has happened. A process killed at any
+// moment leaves the old file, or the new one. Where the file system has no files without names
+// (O_TMPFILE), the file is called `.tare-XXXXXX` until then, and a process that is killed leaves it
+// behind.
 #pragma once
 
 #include <filesystem>
@@ -49,13 +50,16 @@ class AtomicFile {
   std::uint64_t size() const { return size_; }
   // Hands what was written to the system, so that a reader of temporary() sees it.
   Result<void> flush();
-  std::filesystem::path temporary() const { return temporary_; }
+  // By what name a reader in this process opens it.
+  std::filesystem::path temporary() const;
   // Errors: kExists if another process made `path` meanwhile and it is not to be replaced. If only
   // the flush of the directory fails, the error says so and the new file is in place.
   Result<void> commit();
 
  private:
   AtomicFile() = default;
+  // Links a file without a name into its folder.
+  Result<void> give_name();
   Result<void> write_through(ByteSpan bytes);
   // After `bytes` more have gone to the cache: sends what it holds to the disk, without waiting.
   void start_write_back(std::uint64_t bytes);
@@ -63,7 +67,7 @@ class AtomicFile {
   std::uint64_t piece_bytes() const { return early_ ? kWriteBackBytes : UINT64_MAX; }
 
   std::filesystem::path path_;
-  std::string temporary_;  // empty once committed or moved from
+  std::string temporary_;  // empty while the file has no name, once committed or moved from
   UniqueFd fd_;
   std::vector<std::byte> buffer_;
   std::optional<DirectWriter> direct_;  // of a large file; behind fd_, which it uses

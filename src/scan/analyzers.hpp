@@ -8,6 +8,11 @@
 
 namespace tare {
 
+// The finding that a note of a format is.
+void add_note(Findings& findings, const format::Note& note, std::string entry);
+// Counts what was found of tensors and not noted.
+void count_unnoted(Findings& findings, const format::PartList& list);
+
 // A file that stands in the bytes of a pickle, and is loaded from there.
 struct NestedFile {
   std::uint64_t offset;  // of the call, bytes from the start of the entry

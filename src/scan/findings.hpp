@@ -28,6 +28,11 @@ class Findings {
   std::size_t size() const { return list_.size(); }
   std::span<Finding> since(std::size_t first) { return std::span(list_).subspan(first); }
 
+  // Counts findings that nobody adds; there are enough of this severity.
+  void leave_out(const Rule& rule, std::uint64_t count) {
+    counts_[static_cast<std::size_t>(rule.severity)] += count;
+  }
+
   // How many were left out.
   std::uint64_t left_out() const {
     std::uint64_t sum = 0;

@@ -2,6 +2,8 @@
 #include <optional>
 #include <unordered_set>
 
+#include "format/object_contents.hpp"
+#include "format/torch_archive.hpp"
 #include "object/joblib_arrays.hpp"
 #include "object/torch_objects.hpp"
 #include "scan/analyzers.hpp"
@@ -187,12 +189,28 @@ void analyze_plain_reading(const format::Part& part, std::uint64_t base, std::ui
   if (acts) StreamAnalyzer(part, base, run, findings, files).analyze();
 }
 
+// Whether the tensors of a pickle that stands alone fit into what it has for storages itself.
+void check_tensors(const format::Part& part, std::uint64_t base, pickle::Run run,
+                   object::JoblibArrays& arrays, Findings& findings) {
+  object::Surroundings surroundings;
+  surroundings.externals = arrays.take_externals();
+  surroundings.nested = format::nested_opener();
+  object::Document document(std::move(run), std::move(surroundings));
+  format::PartList list;
+  format::note_misfits(document, part.path, list);
+  for (format::Note& note : list.notes) {
+    note.offset += part.base + base;
+    add_note(findings, note, part.path);
+  }
+  count_unnoted(findings, list);
+}
+
 // One stream at `base`. Returns where it ends, or nothing if it breaks.
 std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint64_t base,
                                             Findings& findings, std::vector<NestedFile>& files) {
   const ByteSpan rest = part.bytes.subspan(base);
   object::JoblibArrays arrays(rest);
-  const auto run = pickle::run(rest, {.inline_data = &arrays});
+  auto run = pickle::run(rest, {.inline_data = &arrays});
   // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
   // that are none. A stream that neither ends nor does anything is not worth its own findings.
   const bool is_stream = run.end == pickle::End::kStop || !run.events.empty() ||
@@ -217,7 +235,10 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
   if (arrays.first_offset()) {
     analyze_plain_reading(part, base, *arrays.first_offset(), findings, files);
   }
-  return run.end == pickle::End::kStop ? std::optional(base + run.end_offset) : std::nullopt;
+  const auto end =
+      run.end == pickle::End::kStop ? std::optional(base + run.end_offset) : std::nullopt;
+  if (part.is_alone) check_tensors(part, base, std::move(run), arrays, findings);
+  return end;
 }
 
 }  // namespace

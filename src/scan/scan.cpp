@@ -23,6 +23,8 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kContainerUnreadable;
     case format::NoteKind::kTensor:
       return scan_rules::kTensorBounds;
+    case format::NoteKind::kUnchecked:
+      return scan_rules::kTensorUnchecked;
     case format::NoteKind::kTrailing:
       return scan_rules::kContainerTrailing;
     case format::NoteKind::kExtraction:
@@ -38,6 +40,26 @@ const Rule& rule_of(format::NoteKind kind) {
   }
   return scan_rules::kUnknownPart;
 }
+
+}  // namespace
+
+void add_note(Findings& findings, const format::Note& note, std::string entry) {
+  Finding* finding = findings.add(rule_of(note.kind));
+  if (finding == nullptr) return;
+  finding->entry = std::move(entry);
+  finding->offset = note.offset == Error::kNoOffset ? 0 : note.offset;
+  finding->detail = note.text;
+}
+
+void count_unnoted(Findings& findings, const format::PartList& list) {
+  for (const auto& [rule, count] : {std::pair(&scan_rules::kTensorBounds, list.misfits),
+                                    std::pair(&scan_rules::kTensorUnchecked, list.unchecked)}) {
+    if (count <= format::PartList::kMaxTensorNotes) continue;
+    findings.leave_out(*rule, count - format::PartList::kMaxTensorNotes);
+  }
+}
+
+namespace {
 
 void add(Findings& findings, const Rule& rule, std::string entry, std::uint64_t offset,
          std::string detail) {
@@ -61,6 +83,10 @@ void add_context(std::span<Finding> findings, const format::Part& part) {
     finding.context.assign(bytes.begin(), bytes.end());
     finding.context_before = at - from;
   }
+}
+
+std::string content_of(const format::Part& part) {
+  return std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes));
 }
 
 // A file, or one inside of another.
@@ -168,8 +194,9 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
   }
   format::PartList& list = lists_.emplace_back(std::move(*read));
   for (const format::Note& note : list.notes) {
-    add(findings_, rule_of(note.kind), inside(task, note.path), note.offset, note.text);
+    add_note(findings_, note, inside(task, note.path));
   }
+  count_unnoted(findings_, list);
   for (format::Part& part : list.parts) {
     part.path = inside(task, part.path);
     if (part.offset != Error::kNoOffset) {
@@ -199,6 +226,8 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
       return;
+    case format::PartKind::kNativeCode:
+      return add(findings_, scan_rules::kNativeCode, part.path, part.base, content_of(part));
     case format::PartKind::kTemplate:
       return analyze_template(part, findings_);
     case format::PartKind::kConfig:
@@ -233,8 +262,7 @@ void FileScanner::add_task(const format::Part& part, unsigned depth) {
 }
 
 void FileScanner::add_unknown(const format::Part& part) {
-  add(findings_, scan_rules::kUnknownPart, part.path, part.base,
-      std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes)));
+  add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
 }
 
 ScanReport FileScanner::finish() {

@@ -40,6 +40,7 @@ std::vector<FileReport> scan_checkpoint(const std::filesystem::path& folder,
   }
   std::ranges::sort(names);
   std::vector<FileReport> reports;
+  reports.reserve(names.size());
   for (const std::string& name : names) {
     reports.push_back({folder / name, scan_one(folder / name, std::move(parts[name]))});
   }

@@ -3,8 +3,8 @@
 // TARE_FAULT is "N:WHAT". The N-th call, from 1, of those below does WHAT instead of its work:
 // a number is the errno that it fails with, "short" writes half of the bytes and succeeds (another
 // call than a write does its work), "kill" writes half of the bytes and kills the process. The name
-// of that call goes to the file TARE_FAULT_LOG. Only close() of a file that was written counts, and
-// fsync() after a rename is named apart.
+// of that call goes to the file TARE_FAULT_LOG. Only open() of files without a name and close() of
+// files that were written count, and fsync() after a rename is named apart.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdlib>
 #include <cstring>
 
@@ -82,10 +83,33 @@ ssize_t sized(const char* name, size_t size, const Call& call) {
   return done;
 }
 
+bool is_nameless(int flags) {
+  return (flags & O_TMPFILE) == O_TMPFILE;
+}
+bool takes_mode(int flags) {
+  return (flags & O_CREAT) != 0 || is_nameless(flags);
+}
+
 }  // namespace
 
 #pragma GCC visibility push(default)
 extern "C" {
+
+int open64(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = takes_mode(flags) ? va_arg(arguments, mode_t) : 0;
+  va_end(arguments);
+  const auto call = [&] { return real<int(const char*, int, ...)>("open64")(path, flags, mode); };
+  return is_nameless(flags) ? simple("open", call) : call();
+}
+int open(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = takes_mode(flags) ? va_arg(arguments, mode_t) : 0;
+  va_end(arguments);
+  return open64(path, flags, mode);
+}
 
 ssize_t write(int fd, const void* data, size_t size) {
   mark(fd, true);
@@ -154,6 +178,12 @@ int close(int fd) {
   return -1;
 }
 
+int linkat(int from_dir, const char* from, int to_dir, const char* to, int flags) {
+  return simple("linkat", [&] {
+    return real<int(int, const char*, int, const char*, int)>("linkat")(from_dir, from, to_dir, to,
+                                                                        flags);
+  });
+}
 int rename(const char* from, const char* to) {
   return simple("rename", [&] {
     renamed = true;

@@ -21,6 +21,25 @@ TARE = os.environ.get("TARE", "build/release/tare")
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
 
+def has_nameless_files(folder):
+    """Whether the file system makes files without a name, which go with the process."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+
+
+def is_writing(process, folder):
+    """Whether the process has an unfinished output in the folder."""
+    try:
+        links = [os.readlink(entry) for entry in os.scandir(f"/proc/{process.pid}/fd")]
+    except OSError:
+        return False
+    return any(os.path.dirname(link) == folder and os.path.basename(link).startswith(("#", ".tare-"))
+               for link in links)
+
+
 class TareTest(unittest.TestCase):
     """A test with a temporary directory as its working directory."""
 

@@ -34,7 +34,10 @@ class BadInput(TareTest):
 
     def test_directory(self):
         os.mkdir(self.path("folder.pt"))
-        self.refuse_everywhere("folder.pt", "is a directory")
+        for verb in ("inspect", "convert"):
+            self.refuse(verb, "folder.pt", "is a folder without a model")
+        self.assertIn("is a directory", self.tare("scan", "folder.pt", expect=2).stderr)
+        self.assertEqual(self.files(), ["folder.pt"])
 
     def test_empty_file(self):
         self.write("empty.pt", b"")

@@ -246,6 +246,20 @@ def in_distributed(k):
     runs(k, lambda: dcp.FileSystemReader(folder).read_metadata(), CALL)
 
 
+@kind("hostile.export_inputs", since=(2, 7))
+def in_export_inputs(k):
+    """The example inputs of an exported program are a file of torch.save."""
+    program = io.BytesIO()
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),)), program)
+    evil = io.BytesIO()
+    torch.save(Mark(marker(k)), evil)
+    with zipfile.ZipFile(program) as source, zipfile.ZipFile(k.path(".pt2"), "w") as target:
+        for record in source.infolist():
+            is_inputs = "/sample_inputs/" in record.filename
+            target.writestr(record, evil.getvalue() if is_inputs else source.read(record))
+    runs(k, lambda: torch.export.load(k.path(".pt2")), CALL)
+
+
 @kind("hostile.archive")
 def in_archive(k):
     inner = io.BytesIO()

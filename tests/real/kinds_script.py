@@ -1,5 +1,7 @@
 """TorchScript, torch.package and torch.export: tensors beside code that nobody needs to run."""
 
+import os
+
 import torch
 
 import studio
@@ -167,3 +169,59 @@ def export_tied(k):
     path = k.path(".pt2")
     torch.export.save(torch.export.export(Tied(), (torch.ones(2, 3),)), path)
     k.expect(dict(torch.export.load(path).state_dict))
+
+
+class Kept(torch.nn.Module):
+    """Buffers that are parts of others, and element types of all sorts."""
+
+    def __init__(self):
+        super().__init__()
+        whole = torch.arange(12.0)
+        self.register_buffer("part", whole[2:8].view(2, 3).t())
+        self.register_buffer("other", whole[6:])
+        self.register_buffer("halves", torch.ones(2, 2).half())
+        self.register_buffer("brain", torch.ones(3).bfloat16())
+        self.register_buffer("phases", torch.tensor([1 + 2j, 3 - 4j]))
+        self.register_buffer("flags", torch.tensor([True, False]))
+        self.register_buffer("count", torch.tensor(7))
+
+    def forward(self, x):
+        return x + self.part + self.count
+
+
+@kind("export.views", since=(2, 7))
+def export_views(k):
+    path = k.path(".pt2")
+    torch.export.save(torch.export.export(Kept(), (torch.ones(3, 2),)), path)
+    k.expect(dict(torch.export.load(path).state_dict))
+
+
+@kind("export.several", since=(2, 7))
+def export_several(k):
+    """Two programs in one archive; --key says which."""
+    from torch.export.pt2_archive._package import load_pt2, package_pt2
+
+    path = k.path(".pt2")
+    programs = {name: torch.export.export(block(), (torch.ones(2, 3),)) for name in ("one", "two")}
+    package_pt2(path, exported_programs=programs)
+    for name, program in load_pt2(path).exported_programs.items():
+        k.expect(dict(program.state_dict), "--key", name, variant=name)
+
+
+@kind("export.compiled", since=(2, 9))
+def export_compiled(k):
+    """Compiled code beside its weights; only the weights are taken. The loader would map the code,
+    so that the weights are held against what was saved."""
+    from torch.export.pt2_archive._package import package_pt2
+    from torch.export.pt2_archive._package_weights import TensorProperties, Weights
+
+    code = k.path(".so")
+    with open(code, "wb") as file:
+        file.write(b"\x7fELF no code at all")
+    whole = torch.arange(6.0)
+    tensors = {"w": whole.view(2, 3), "part": whole[2:5]}
+    path = k.path(".pt2")
+    weights = Weights({name: (t, TensorProperties(t)) for name, t in tensors.items()})
+    package_pt2(path, aoti_files=[code, weights])
+    os.remove(code)
+    k.expect(tensors)

@@ -96,4 +96,28 @@ inline ZipBuilder clean_torch_zip() {
   return torch_zip(dict_pickle({{"w", small_tensor()}}), {{"0", small_storage()}});
 }
 
+using Sizes = std::vector<std::int64_t>;
+
+// What torch.save writes for one tensor of F32.
+inline std::string saved_tensor(const Sizes& shape, const std::vector<float>& elements) {
+  TensorCall call;
+  call.numel = static_cast<std::int64_t>(elements.size());
+  call.shape = shape;
+  call.strides.assign(shape.size(), 1);
+  for (std::size_t axis = shape.size(); axis > 1; --axis) {
+    call.strides[axis - 2] = call.strides[axis - 1] * shape[axis - 1];
+  }
+  pickle::Writer out;
+  out.proto(2);
+  write_tensor(out, call);
+  return torch_zip(take(out), {{"0", memory_of<float>(elements)}}).build();
+}
+
+// What torch.save writes for an integer.
+inline std::string saved_integer(std::int64_t value) {
+  pickle::Writer out;
+  out.proto(2).integer(value);
+  return torch_zip(take(out), {}).build();
+}
+
 }  // namespace tare::test

@@ -60,7 +60,8 @@ TEST(AtomicFile, LeavesNothingWithoutCommit) {
     auto file = AtomicFile::create(dir / "out", Replace::kNo);
     ASSERT_TRUE(file.has_value());
     ASSERT_TRUE(file->write(as_bytes("lost")).has_value());
-    EXPECT_EQ(dir.names().size(), 1U);  // the temporary file
+    EXPECT_LE(dir.names().size(), 1U);  // none, if the file system has files without a name
+    EXPECT_TRUE(std::filesystem::exists(file->temporary()));
   }
   EXPECT_THAT(dir.names(), IsEmpty());
 }

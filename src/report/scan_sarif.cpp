@@ -20,6 +20,8 @@ namespace {
 
 constexpr const char* kSchema =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+// Files inside of files are scanned 8 deep; an entry with more "!" in its name has them itself.
+constexpr unsigned kMaxNested = 9;
 constexpr const char* kNotScanned = "TARE-NOT-SCANNED";
 
 const char* level_of(Verdict verdict) {
@@ -28,12 +30,17 @@ const char* level_of(Verdict verdict) {
 
 // All but what RFC 3986 calls unreserved, and slashes, as %XX. Names are bytes.
 std::string uri_encoded(std::string_view name) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;
   for (const char c : name) {
+    if (kPlain.contains(c)) {
+      out += c;
+      continue;
+    }
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~/").contains(c);
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+    out += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
   }
   return out;
 }
@@ -113,8 +120,8 @@ Json context_region(const Finding& finding, std::uint64_t offset) {
 
 Json logical_location(std::string_view path, const Finding& finding) {
   std::string name = printable(path);
-  for (const char c : "!" + finding.entry) {
-    name += printable(std::string_view(&c, 1));
+  for (const char c : "!" + printable(finding.entry)) {
+    name += c;
     if (c == '!') name += '/';
   }
   return {{"name", printable(finding.entry)}, {"fullyQualifiedName", name}, {"kind", "resource"}};
@@ -159,8 +166,10 @@ std::size_t SarifWriter::add_artifact(Json artifact) {
 Json SarifWriter::nested_location(std::size_t root, const std::string& entry) {
   std::size_t parent = root;
   std::string uri;
+  unsigned depth = 0;
   for (std::size_t begin = 0; begin <= entry.size();) {
-    const std::size_t end = std::min(entry.find('!', begin), entry.size());
+    const std::size_t cut = depth++ < kMaxNested ? entry.find('!', begin) : std::string::npos;
+    const std::size_t end = std::min(cut, entry.size());
     uri = entry_uri(std::string_view(entry).substr(begin, end - begin));
     const auto [known, is_new] = nested_.try_emplace(entry.substr(0, end), artifact_count_);
     if (is_new) add_artifact({{"location", {{"uri", uri}}}, {"parentIndex", parent}});

@@ -111,6 +111,14 @@ TEST(ScanWriter, GivesEachEntryOneArtifact) {
   EXPECT_THAT(text, HasSubstr("\"uri\": \"/%2F%2Fx\""));
 }
 
+TEST(ScanWriter, TakesNoMoreArtifactsFromANameThanFilesCanNest) {
+  Finding finding = call_finding();
+  finding.entry = std::string(60'000, '!');
+  const std::string text = written(ScanFormat::kSarif, {file_of(finding)});
+  EXPECT_THAT(text, HasSubstr("\"parentIndex\": 9"));
+  EXPECT_THAT(text, Not(HasSubstr("\"parentIndex\": 10")));
+}
+
 TEST(Fingerprint, DependsOnAllThatMakesAFinding) {
   const std::string first = fingerprint(call_finding());
   EXPECT_EQ(first.size(), 64U);

@@ -112,10 +112,29 @@ std::string result_text(const Finding& finding) {
   return message_text(text);
 }
 
-Json context_region(const Finding& finding, std::uint64_t offset) {
-  return {{"byteOffset", offset - finding.context_before},
-          {"byteLength", finding.context.size()},
-          {"snippet", {{"binary", base64(finding.context)}}}};
+// Adds where a finding is in an artifact, and the bytes around it.
+void add_region(Json& place, const Finding& finding, std::uint64_t offset) {
+  place["region"].update({{"byteOffset", offset}, {"byteLength", finding_length(finding)}});
+  if (finding.context.empty()) return;
+  place["contextRegion"] = {{"byteOffset", offset - finding.context_before},
+                            {"byteLength", finding.context.size()},
+                            {"snippet", {{"binary", base64(finding.context)}}}};
+}
+
+Json suppression_object(const Finding& finding) {
+  return {{"kind", "external"},
+          {"status", "accepted"},
+          {"justification", printable(finding.suppressed)}};
+}
+
+Json properties_of(const Finding& finding) {
+  Json out{{"severity", verdict_name(finding.severity())},
+           {"entry", finding.entry},
+           {"offset", finding.offset},
+           {"whatToDo", finding.rule->what_to_do}};
+  if (!finding.opcode.empty()) out["opcode"] = finding.opcode;
+  if (!finding.evidence.empty()) out["evidence"] = finding.evidence;
+  return out;
 }
 
 Json logical_location(std::string_view path, const Finding& finding) {
@@ -135,9 +154,10 @@ class SarifWriter : public ScanWriter {
 
  private:
   // The index of what was appended.
-  std::size_t add_artifact(Json artifact);
+  std::size_t add_artifact(const Json& artifact);
   // The artifact of an entry, and those of the archives around it.
   Json nested_location(std::size_t root, const std::string& entry);
+  Json related_location(std::size_t root, const Finding& finding);
   Json result_of(const ScannedFile& file, std::size_t root, const Finding& finding);
   void add_notification(const ScannedFile& file, std::size_t root);
   std::string next_result(const Json& result);
@@ -158,7 +178,7 @@ SarifWriter::SarifWriter() {
       kSchema, nested_dump(tool, 6));
 }
 
-std::size_t SarifWriter::add_artifact(Json artifact) {
+std::size_t SarifWriter::add_artifact(const Json& artifact) {
   artifacts_ += (artifact_count_ == 0 ? "\n        " : ",\n        ") + nested_dump(artifact, 8);
   return artifact_count_++;
 }
@@ -179,45 +199,31 @@ Json SarifWriter::nested_location(std::size_t root, const std::string& entry) {
   return {{"uri", uri}, {"index", parent}};
 }
 
+Json SarifWriter::related_location(std::size_t root, const Finding& finding) {
+  Json place{{"artifactLocation", nested_location(root, finding.entry)}};
+  if (!finding.context.empty()) add_region(place, finding, finding.offset);
+  return {{"id", 1}, {"message", text_object("in the entry")}, {"physicalLocation", place}};
+}
+
 Json SarifWriter::result_of(const ScannedFile& file, std::size_t root, const Finding& finding) {
-  const auto rule_index = finding.rule - rules().data();
-  const std::uint64_t length = finding_length(finding);
-  Json physical{{"artifactLocation", {{"uri", file_uri(file.path)}, {"index", root}}},
-                {"region", {{"startLine", 1}}}};
-  if (finding.file_offset != Error::kNoOffset) {
-    physical["region"].update({{"byteOffset", finding.file_offset}, {"byteLength", length}});
-    if (!finding.context.empty()) {
-      physical["contextRegion"] = context_region(finding, finding.file_offset);
-    }
-  }
-  Json location{{"physicalLocation", std::move(physical)}};
   Json out{{"ruleId", finding.rule->id},
-           {"ruleIndex", rule_index},
+           {"ruleIndex", finding.rule - rules().data()},
            {"level", level_of(finding.severity())},
            {"message", text_object(result_text(finding))}};
+  Json place{{"artifactLocation", {{"uri", file_uri(file.path)}, {"index", root}}},
+             {"region", {{"startLine", 1}}}};
+  if (finding.file_offset != Error::kNoOffset) add_region(place, finding, finding.file_offset);
+  Json location{{"physicalLocation", std::move(place)}};
   if (!finding.entry.empty()) {
     location["logicalLocations"] = Json::array({logical_location(file.path, finding)});
-    Json nested{{"artifactLocation", nested_location(root, finding.entry)}};
-    if (!finding.context.empty()) {
-      nested["region"] = {{"byteOffset", finding.offset}, {"byteLength", length}};
-      nested["contextRegion"] = context_region(finding, finding.offset);
-    }
-    out["relatedLocations"] = Json::array(
-        {{{"id", 1}, {"message", text_object("in the entry")}, {"physicalLocation", nested}}});
+    out["relatedLocations"] = Json::array({related_location(root, finding)});
   }
   out["locations"] = Json::array({std::move(location)});
   out["partialFingerprints"] = {{"tareFinding/v1", fingerprint(finding)}};
   if (!finding.suppressed.empty()) {
-    out["suppressions"] = Json::array({{{"kind", "external"},
-                                        {"status", "accepted"},
-                                        {"justification", printable(finding.suppressed)}}});
+    out["suppressions"] = Json::array({suppression_object(finding)});
   }
-  out["properties"] = {{"severity", verdict_name(finding.severity())},
-                       {"entry", finding.entry},
-                       {"offset", finding.offset},
-                       {"whatToDo", finding.rule->what_to_do}};
-  if (!finding.opcode.empty()) out["properties"]["opcode"] = finding.opcode;
-  if (!finding.evidence.empty()) out["properties"]["evidence"] = finding.evidence;
+  out["properties"] = properties_of(finding);
   return out;
 }
 
@@ -248,7 +254,7 @@ std::string SarifWriter::add(const ScannedFile& file) {
     artifact["properties"] = {{"verdict", verdict_name(file.report->verdict)},
                               {"formats", file.report->formats}};
   }
-  const std::size_t root = add_artifact(std::move(artifact));
+  const std::size_t root = add_artifact(artifact);
   if (!file.report) {
     add_notification(file, root);
     return out;

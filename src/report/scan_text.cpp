@@ -33,7 +33,12 @@ std::string TextWriter::finish(const ScanTotals& totals) {
   count(totals.suspicious, verdict_name(Verdict::kSuspicious));
   count(totals.unreadable, verdict_name(Verdict::kUnreadable));
   count(totals.dangerous, verdict_name(Verdict::kDangerous));
-  count(totals.unknown + totals.failed, "not scanned");
+  count(totals.unknown, "nothing to scan");
+  count(totals.failed, "not read");
+  count(totals.skipped, "too large");
+  if (totals.files() == 0) separator = " ";
+  count(totals.excluded, "left out");
+  count(totals.folder_links, "links to folders not followed");
   return out + fmt::format("  ({:.1f} ms)\n", totals.seconds * 1000);
 }
 

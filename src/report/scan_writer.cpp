@@ -13,7 +13,8 @@ constexpr std::array kFormats = {std::pair{"text", ScanFormat::kText},
 
 void ScanTotals::add(const ScannedFile& file) {
   if (!file.report) {
-    ++(file.report.error().code == ErrorCode::kWrongFormat ? unknown : failed);
+    const ErrorCode code = file.report.error().code;
+    ++(code == ErrorCode::kWrongFormat ? unknown : code == ErrorCode::kLimit ? skipped : failed);
     return;
   }
   bytes += file.report->size;

@@ -30,6 +30,9 @@ void print_error(std::string_view subject, const Failure& failure);
 // Whether a text is a pattern of file names, with `*`, `?` or `[`; not if a file is called so.
 bool is_pattern(const std::string& path);
 
+// The files that a pattern stands for, sorted.
+std::vector<std::filesystem::path> files_of(const std::string& pattern);
+
 // open_model(), or open_models() of the files that a pattern stands for; says on stderr why there
 // is no model.
 std::optional<Model> open_or_tell(const std::string& path);

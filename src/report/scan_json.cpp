@@ -46,11 +46,19 @@ Json file_json(const ScannedFile& file) {
 }
 
 Json totals_json(const ScanTotals& totals) {
-  return {{"files", totals.files()},         {"safe", totals.safe},
-          {"suspicious", totals.suspicious}, {"unreadable", totals.unreadable},
-          {"dangerous", totals.dangerous},   {"unknown", totals.unknown},
-          {"failed", totals.failed},         {"findings", totals.findings},
-          {"suppressed", totals.suppressed}, {"bytes", totals.bytes}};
+  return {{"files", totals.files()},
+          {"safe", totals.safe},
+          {"suspicious", totals.suspicious},
+          {"unreadable", totals.unreadable},
+          {"dangerous", totals.dangerous},
+          {"unknown", totals.unknown},
+          {"failed", totals.failed},
+          {"skipped", totals.skipped},
+          {"excluded", totals.excluded},
+          {"folder_links", totals.folder_links},
+          {"findings", totals.findings},
+          {"suppressed", totals.suppressed},
+          {"bytes", totals.bytes}};
 }
 
 class JsonWriter : public ScanWriter {

@@ -70,10 +70,10 @@ class JunitWriter : public ScanWriter {
   }
 
   std::string finish(const ScanTotals& totals) override {
-    const std::string counts =
-        fmt::format("name=\"tare scan\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
-                    totals.files(), totals.suspicious + totals.dangerous,
-                    totals.unreadable + totals.failed, totals.unknown);
+    const std::string counts = fmt::format(
+        "name=\"tare scan\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+        totals.files(), totals.suspicious + totals.dangerous,
+        totals.files() - totals.judged() - totals.unknown + totals.unreadable, totals.unknown);
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {0}>\n  <testsuite {0}>\n{1}"
         "  </testsuite>\n</testsuites>\n",

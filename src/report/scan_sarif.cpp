@@ -267,9 +267,10 @@ std::string SarifWriter::add(const ScannedFile& file) {
 
 std::string SarifWriter::finish(const ScanTotals& totals) {
   const Json invocation{
-      {"executionSuccessful", totals.failed == 0},
+      {"executionSuccessful", totals.failed + totals.skipped == 0},
       {"toolExecutionNotifications", std::move(notifications_)},
-      {"properties", {{"files", totals.files()}, {"notScanned", totals.unknown + totals.failed}}}};
+      {"properties",
+       {{"files", totals.files()}, {"notScanned", totals.files() - totals.judged()}}}};
   return fmt::format(
       "{}{}],\n      \"artifacts\": [{}\n      ],\n      \"invocations\": [\n"
       "        {}\n      ]\n    }}\n  ]\n}}\n",

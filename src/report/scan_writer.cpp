@@ -19,7 +19,8 @@ constexpr std::array kFormats = {
 
 void ScanTotals::add(const ScannedFile& file) {
   if (!file.report) {
-    ++(is_unknown(file.report.error()) ? unknown : failed);
+    const ErrorCode code = file.report.error().code;
+    ++(code == ErrorCode::kWrongFormat ? unknown : code == ErrorCode::kLimit ? skipped : failed);
     return;
   }
   bytes += file.report->size;
@@ -58,7 +59,11 @@ std::string totals_text(const ScanTotals& totals) {
   count(totals.suspicious, verdict_name(Verdict::kSuspicious));
   count(totals.unreadable, verdict_name(Verdict::kUnreadable));
   count(totals.dangerous, verdict_name(Verdict::kDangerous));
-  count(totals.unknown + totals.failed, "not scanned");
+  count(totals.unknown, "nothing to scan");
+  count(totals.failed, "not read");
+  count(totals.skipped, "too large");
+  count(totals.excluded, "left out");
+  count(totals.folder_links, "links to folders not followed");
   if (totals.suppressed > 0) {
     out += fmt::format("; {} finding{} suppressed", totals.suppressed,
                        totals.suppressed == 1 ? "" : "s");

@@ -24,16 +24,19 @@ struct ScanTotals {
   std::uint64_t suspicious = 0;
   std::uint64_t unreadable = 0;
   std::uint64_t dangerous = 0;
-  std::uint64_t unknown = 0;     // of no format that tare knows: nothing to scan
-  std::uint64_t failed = 0;      // could not be opened or read
-  std::uint64_t findings = 0;    // that count for a verdict
-  std::uint64_t suppressed = 0;  // that do not
-  std::uint64_t bytes = 0;       // of the files that were judged
+  std::uint64_t unknown = 0;       // of no format that tare knows: nothing to scan
+  std::uint64_t failed = 0;        // could not be opened or read
+  std::uint64_t skipped = 0;       // larger than was asked for (ErrorCode::kLimit)
+  std::uint64_t excluded = 0;      // files and folders that a pattern leaves out; no files()
+  std::uint64_t folder_links = 0;  // links to folders, which were not followed; no files()
+  std::uint64_t findings = 0;      // that count for a verdict
+  std::uint64_t suppressed = 0;    // that do not
+  std::uint64_t bytes = 0;         // of the files that were judged
   double seconds = 0;
 
   void add(const ScannedFile& file);
   std::uint64_t judged() const { return safe + suspicious + unreadable + dangerous; }
-  std::uint64_t files() const { return judged() + unknown + failed; }
+  std::uint64_t files() const { return judged() + unknown + failed + skipped; }
 };
 
 // Why a file has no report.
@@ -42,7 +45,7 @@ inline bool is_unknown(const Error& error) {
   return error.code == ErrorCode::kWrongFormat;
 }
 
-// "3 files: 1 safe, 1 dangerous, 1 not scanned", and the findings that do not count.
+// "3 files: 1 safe, 1 dangerous, 1 not read", and the findings that do not count.
 std::string totals_text(const ScanTotals& totals);
 
 // Writes one report. What it returns goes to the report's file at once, in order, so that nothing

@@ -34,7 +34,9 @@ class BadInput(TareTest):
 
     def test_directory(self):
         os.mkdir(self.path("folder.pt"))
-        self.refuse_everywhere("folder.pt", "is a directory")
+        self.refuse("inspect", "folder.pt", "is a folder without a model")
+        self.refuse("convert", "folder.pt", "is a folder without a model")
+        self.assertEqual(self.tare("scan", "folder.pt", expect=3).stderr, "")
 
     def test_empty_file(self):
         self.write("empty.pt", b"")

@@ -187,7 +187,7 @@ class HtmlReportInABrowser(WithReport):
 
     def test_totals_stand_at_the_top(self):
         self.assertEqual(self.browser.value("document.querySelector('header #totals').textContent"),
-                         "13 files: 1 safe, 1 suspicious, 1 unreadable, 9 dangerous, 1 not scanned")
+                         "13 files: 1 safe, 1 suspicious, 1 unreadable, 9 dangerous, 1 not read")
 
 
 # The contrast of every text against what is behind it.

@@ -146,7 +146,8 @@ class Reports(TareTest):
         document = self.tare_json("scan", "--format", "json", "benign.pt")
         self.assertEqual(document["totals"], {
             "files": 1, "safe": 1, "suspicious": 0, "unreadable": 0, "dangerous": 0, "unknown": 0,
-            "failed": 0, "findings": 0, "suppressed": 0,
+            "failed": 0,
+            "skipped": 0, "excluded": 0, "folder_links": 0, "findings": 0, "suppressed": 0,
             "bytes": os.path.getsize(self.path("benign.pt"))})
 
     def test_fingerprints_follow_the_finding_and_not_the_file(self):
@@ -265,6 +266,26 @@ class Reports(TareTest):
             self.assertIn(rule["id"], rule["help"]["markdown"])
             self.assertIn(rule["id"], rule["help"]["text"])
 
+    @needs_schemas
+    def test_suppressed_findings_stay_in_valid_reports(self):
+        self.write("known.pkl", pickle.dumps([Call(os.system, "id"), Call(eval, "<1>")], 4))
+        self.tare("scan", "--format", "json=base.json", "known.pkl", "missing.pt", expect=2)
+        with open(self.path("base.json"), encoding="utf-8") as file:
+            before = json.load(file)["files"][0]["findings"]
+        call = ("scan", "--baseline", "base.json", "--format")
+        document = self.tare_json(*call, "json", "known.pkl")
+        jsonschema.Draft202012Validator(schema("docs", "schema", "scan.schema.json")).validate(document)
+        after = document["files"][0]["findings"]
+        reasons = [finding.pop("suppressed", None) for finding in after]
+        self.assertEqual(after, before)
+        self.assertTrue(all(reasons))
+        self.assertEqual(document["totals"]["suppressed"], len(after))
+        document = self.tare_json(*call, "sarif", "known.pkl")
+        jsonschema.Draft4Validator(
+            schema("tests", "schemas", "sarif-schema-2.1.0.json")).validate(document)
+        results = document["runs"][0]["results"]
+        self.assertEqual([r["suppressions"][0]["justification"] for r in results], reasons)
+
     # ---- JUnit
 
     def test_junit(self):
@@ -311,7 +332,7 @@ class Reports(TareTest):
             self.write(names[-1], pickle.dumps([Call(os.system, "x" * 500 + str(j)) for j in range(20)], 4))
         text = self.report("markdown", "missing.pt", *names)
         self.assertLess(len(text), 61_000)
-        self.assertIn("300 dangerous, 1 not scanned", text.splitlines()[2])
+        self.assertIn("300 dangerous, 1 not read", text.splitlines()[2])
         shown = len(re.findall("(?m)^### ", text))
         self.assertIn(f"**{301 - shown} more files** are not shown here", text)
         self.assertTrue("- and 10 more findings" in text)

@@ -40,6 +40,11 @@ struct Rule {
   const char* title;  // what was found
   const char* why;    // why it matters, one sentence
   const char* what_to_do;
+  // What its page in docs/rules/ says besides.
+  const char* security_severity = "";  // 0.1 to 10.0, on the scale of CVSS: "9.8"
+  const char* example = "";            // lines of what is found, decompiled or as bytes
+  const char* fix = "";                // for whoever makes such files
+  const char* references = "";         // ids of advisories and weaknesses: "CWE-502 CVE-2025-32434"
 };
 
 struct Finding {

@@ -26,9 +26,6 @@ bool is_pattern(const std::string& path) {
   return path.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(path, ignored);
 }
 
-namespace {
-
-// Sorted.
 std::vector<std::filesystem::path> files_of(const std::string& pattern) {
   ::glob_t found{};
   std::vector<std::filesystem::path> paths;
@@ -38,6 +35,8 @@ std::vector<std::filesystem::path> files_of(const std::string& pattern) {
   ::globfree(&found);
   return paths;
 }
+
+namespace {
 
 std::expected<Model, Failure> open_argument(const std::string& path) {
   if (!is_pattern(path)) return open_model(path);

@@ -1,25 +1,26 @@
 // Judges all files of a distributed checkpoint.
 #include <algorithm>
-#include <map>
 
 #include "format/distributed_metadata.hpp"
 #include "format/folder.hpp"
+#include "scan/checkpoint_parts.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
-namespace {
 
-using Parts = std::map<std::string, std::vector<FileRange>>;
-
-// What the metadata says is in the files; nothing if it cannot be read.
-Parts parts_of(const std::filesystem::path& folder) {
-  Parts parts;
-  const auto input = Input::map(folder / format::kMetadataName);
-  if (!input) return parts;
-  auto metadata = format::read_distributed_metadata(input->bytes());
+CheckpointParts checkpoint_parts(ByteSpan bytes) {
+  CheckpointParts parts;
+  auto metadata = format::read_distributed_metadata(bytes);
   if (!metadata) return parts;
   for (auto& file : metadata->files) parts.emplace(file.name, std::move(file.ranges));
   return parts;
+}
+
+namespace {
+
+CheckpointParts parts_of(const std::filesystem::path& folder) {
+  const auto input = Input::map(folder / format::kMetadataName);
+  return input ? checkpoint_parts(input->bytes()) : CheckpointParts();
 }
 
 Result<ScanReport> scan_one(const std::filesystem::path& path, std::vector<FileRange> parts) {
@@ -34,7 +35,7 @@ Result<ScanReport> scan_one(const std::filesystem::path& path, std::vector<FileR
 
 std::vector<FileReport> scan_checkpoint(const std::filesystem::path& folder,
                                         std::vector<std::string> names) {
-  Parts parts = parts_of(folder);
+  CheckpointParts parts = parts_of(folder);
   for (const auto& [name, ranges] : parts) {
     if (!std::ranges::binary_search(names, name)) names.push_back(name);
   }

@@ -1,0 +1,107 @@
+#include "cli/file_judge.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "cli/mapping_guard.hpp"
+#include "io/spool.hpp"
+
+namespace tare::cli {
+namespace {
+
+constexpr std::uint64_t kSmall = std::uint64_t{128} << 10;
+constexpr const char* kTooLarge = "not scanned: larger than --max-size";
+
+// How many bytes of `out` there were up to the end of the file.
+Result<std::size_t> read_to_end(int fd, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::read(fd, out.data() + done, out.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+UniqueFd open_file(const FoundFile& file) {
+  const int folder = file.folder ? file.folder->get() : AT_FDCWD;
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  return UniqueFd(::openat(folder, file.name(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+}
+
+}  // namespace
+
+std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
+  if (file.error) return std::unexpected(*file.error);
+  if (file.is_stdin) return judge_stdin();
+  const bool named = file.named;
+  auto report = open(std::move(file));
+  // Trees are full of empty files; one that is named is a mistake.
+  if (!named && report && !*report && report->error().code == ErrorCode::kEmpty) {
+    return fail(ErrorCode::kWrongFormat, report->error().what);
+  }
+  return report;
+}
+
+std::optional<Result<ScanReport>> FileJudge::open(FoundFile found) {
+  UniqueFd fd = open_file(found);
+  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  const auto file = RegularFile::adopt(std::move(fd));
+  if (!file) return std::unexpected(file.error());
+  if (options_.outputs.contains({file->device(), file->inode()})) return std::nullopt;
+  if (options_.max_size && file->size() > *options_.max_size) {
+    return fail(ErrorCode::kLimit, kTooLarge);
+  }
+  auto report = judge_file(*file, std::move(found.parts));
+  if (!file->has_changed()) return report;
+  return fail(ErrorCode::kMismatch, "the file changed while it was read");
+}
+
+Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<FileRange> parts) {
+  if (file.size() <= kSmall && parts.empty()) return judge_small(file);
+  return judge_mapped(file, std::move(parts));
+}
+
+Result<ScanReport> FileJudge::judge_small(const RegularFile& file) {
+  buffer_.resize(kSmall);
+  const auto length = read_to_end(file.fd(), std::span(buffer_).first(file.size()));
+  if (!length) return std::unexpected(length.error());
+  return scan(std::span(buffer_).first(*length));
+}
+
+Result<ScanReport> FileJudge::judge_mapped(const RegularFile& file, std::vector<FileRange> parts) {
+  auto input = Input::map_file(file);
+  if (!input) return std::unexpected(input.error());
+  const MappingGuard guard(input->bytes());
+  auto report = parts.empty() ? scan(input->bytes())
+                              : scan_file({"", std::move(*input), false, std::move(parts)});
+  if (guard.damaged())
+    return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
+  return report;
+}
+
+// Its bytes stay in memory up to 32 MiB; beyond, they go to a file without a name.
+Result<ScanReport> FileJudge::judge_stdin() {
+  Spool spool;
+  std::vector<std::byte> block(std::size_t{1} << 20);
+  for (;;) {
+    const auto length = read_to_end(STDIN_FILENO, block);
+    if (!length) return std::unexpected(length.error());
+    if (*length == 0) break;
+    if (options_.max_size && spool.size() + *length > *options_.max_size) {
+      return fail(ErrorCode::kLimit, kTooLarge);
+    }
+    const auto written = spool.write(std::span(block).first(*length));
+    if (!written) return std::unexpected(written.error());
+  }
+  if (spool.size() == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
+  const auto input = std::move(spool).finish();
+  if (!input) return std::unexpected(input.error());
+  return scan(input->bytes());
+}
+
+}  // namespace tare::cli

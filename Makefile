@@ -55,6 +55,7 @@ bench: ## build and run the benchmarks
 	python3 -B bench/pickle_bench.py $(RELEASE)
 	python3 -B bench/header_bench.py $(RELEASE)
 	python3 -B bench/safetensors_bench.py $(RELEASE)
+	python3 -B bench/scan_bench.py $(RELEASE)
 
 debug: ## a build to debug, build/debug/tare
 	cmake --preset debug

@@ -36,7 +36,7 @@ std::string TextWriter::finish(const ScanTotals& totals) {
   count(totals.unknown, "nothing to scan");
   count(totals.failed, "not read");
   count(totals.skipped, "too large");
-  if (totals.files() == 0) separator = " ";
+  count(totals.out_of_time, "out of time");
   count(totals.excluded, "left out");
   count(totals.folder_links, "links to folders not followed");
   return out + fmt::format("  ({:.1f} ms)\n", totals.seconds * 1000);

@@ -18,6 +18,7 @@ void ScanTotals::add(const ScannedFile& file) {
     return;
   }
   bytes += file.report->size;
+  if (file.report->out_of_time) ++out_of_time;
   switch (file.report->verdict) {
     case Verdict::kSafe:
       ++safe;

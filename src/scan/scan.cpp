@@ -247,10 +247,12 @@ ScanReport FileScanner::finish() {
 }  // namespace
 
 Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
-  if (format::detect(bytes).empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
   FileScanner scanner(options);
   scanner.run(bytes);
   ScanReport report = scanner.finish();
+  if (report.formats.empty() && !report.out_of_time) {
+    return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+  }
   report.size = bytes.size();
   return report;
 }

@@ -6,6 +6,7 @@
 // claims and what it does not). Same bytes, same report.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -65,6 +66,12 @@ struct Finding {
   Verdict severity() const { return rule->severity; }
 };
 
+struct ScanOptions {
+  // Then the scan ends, with what it has found and a finding that says so: looked at between parts
+  // and inside of pickles. Decompressing one entry, which is bounded by its size, is not cut short.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
 struct ScanReport {
   Verdict verdict = Verdict::kSafe;
   std::vector<std::string> formats;  // what the file is; several for a polyglot
@@ -72,15 +79,16 @@ struct ScanReport {
   std::uint64_t size = 0;            // bytes of the file
   std::uint64_t parts = 0;           // parts that were judged
   std::uint64_t tensor_bytes = 0;    // raw tensor data: bounds checked, values not looked at
+  bool out_of_time = false;          // the deadline passed before all was judged
 };
 
 // Judges the bytes of one file. Errors: kWrongFormat if no format that tare knows recognises them
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
-Result<ScanReport> scan(ByteSpan bytes);
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options = {});
 // Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
 // understood. The index of a sharded model holds names and nothing else: it is safe.
-Result<ScanReport> scan_file(const ModelFile& file);
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options = {});
 
 struct FileReport {
   std::filesystem::path path;

@@ -46,7 +46,8 @@ void print_error(std::string_view path, const SelectFailure& failure);
 // Writes to stdout; false if stdout is closed or full.
 bool print(std::string_view text);
 
-// Colours are for terminals, and only if the user has not asked for none (NO_COLOR, TERM=dumb).
+// Colours are for terminals, and only if the user has not asked for none (NO_COLOR, CLICOLOR=0,
+// TERM=dumb).
 report::Colour colour_for_stdout();
 
 // Each verb adds its subcommand; the callback returns the exit code.

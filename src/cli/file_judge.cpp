@@ -1,6 +1,7 @@
 #include "cli/file_judge.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -47,12 +48,18 @@ std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   return report;
 }
 
+bool FileJudge::is_output(int fd) const {
+  struct stat status{};
+  return !options_.outputs.empty() && ::fstat(fd, &status) == 0 &&
+         options_.outputs.contains({status.st_dev, status.st_ino});
+}
+
 std::optional<Result<ScanReport>> FileJudge::open(FoundFile found) {
   UniqueFd fd = open_file(found);
   if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  if (is_output(fd.get())) return std::nullopt;
   const auto file = RegularFile::adopt(std::move(fd));
   if (!file) return std::unexpected(file.error());
-  if (options_.outputs.contains({file->device(), file->inode()})) return std::nullopt;
   if (options_.max_size && file->size() > *options_.max_size) {
     return fail(ErrorCode::kLimit, kTooLarge);
   }
@@ -66,19 +73,26 @@ Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<Fi
   return judge_mapped(file, std::move(parts));
 }
 
+ScanOptions FileJudge::scan_options() const {
+  ScanOptions options;
+  if (options_.timeout) options.deadline = std::chrono::steady_clock::now() + *options_.timeout;
+  return options;
+}
+
 Result<ScanReport> FileJudge::judge_small(const RegularFile& file) {
   buffer_.resize(kSmall);
   const auto length = read_to_end(file.fd(), std::span(buffer_).first(file.size()));
   if (!length) return std::unexpected(length.error());
-  return scan(std::span(buffer_).first(*length));
+  return scan(std::span(buffer_).first(*length), scan_options());
 }
 
 Result<ScanReport> FileJudge::judge_mapped(const RegularFile& file, std::vector<FileRange> parts) {
   auto input = Input::map_file(file);
   if (!input) return std::unexpected(input.error());
   const MappingGuard guard(input->bytes());
-  auto report = parts.empty() ? scan(input->bytes())
-                              : scan_file({"", std::move(*input), false, std::move(parts)});
+  auto report = parts.empty()
+                    ? scan(input->bytes(), scan_options())
+                    : scan_file({"", std::move(*input), false, std::move(parts)}, scan_options());
   if (guard.damaged())
     return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
   return report;
@@ -101,7 +115,7 @@ Result<ScanReport> FileJudge::judge_stdin() {
   if (spool.size() == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
   const auto input = std::move(spool).finish();
   if (!input) return std::unexpected(input.error());
-  return scan(input->bytes());
+  return scan(input->bytes(), scan_options());
 }
 
 }  // namespace tare::cli

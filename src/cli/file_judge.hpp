@@ -34,10 +34,12 @@ class FileJudge {
 
  private:
   std::optional<Result<ScanReport>> open(FoundFile file);
+  bool is_output(int fd) const;
   Result<ScanReport> judge_file(const RegularFile& file, std::vector<FileRange> parts);
   Result<ScanReport> judge_small(const RegularFile& file);
   Result<ScanReport> judge_mapped(const RegularFile& file, std::vector<FileRange> parts);
   Result<ScanReport> judge_stdin();
+  ScanOptions scan_options() const;
 
   const JudgeOptions& options_;
   std::vector<std::byte> buffer_;

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
+#include <cmath>
 #include <map>
 
 #include "cli/cli.hpp"
@@ -28,9 +28,10 @@ struct ScanArguments {
 };
 
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said. A file that
-// was too large to be scanned is an error: nobody knows what is in it.
+// was too large to be scanned is an error, and so is one that took too long: nobody knows what is
+// in it.
 int exit_code_of(const report::ScanTotals& totals, const ScanArguments& arguments) {
-  if (totals.unreadable + totals.failed + totals.skipped > 0) return kError;
+  if (totals.unreadable + totals.failed + totals.skipped + totals.out_of_time > 0) return kError;
   const std::uint64_t findings =
       totals.dangerous + (arguments.fail_on == Verdict::kSuspicious ? totals.suspicious : 0);
   if (findings > 0) return arguments.exit_zero ? kOk : kFindings;
@@ -67,6 +68,9 @@ bool add_list(ScanSource& source, const ScanArguments& arguments) {
 JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& outputs) {
   JudgeOptions options;
   if (!arguments.max_size.empty()) options.max_size = parse_size(arguments.max_size);
+  if (arguments.timeout > 0) {
+    options.timeout = std::chrono::milliseconds(std::llround(arguments.timeout * 1000));
+  }
   for (const std::filesystem::path& path : outputs.temporaries()) {
     struct stat status{};
     if (::stat(path.c_str(), &status) == 0) options.outputs.emplace(status.st_dev, status.st_ino);
@@ -140,6 +144,11 @@ void add_limits(CLI::App& command, ScanArguments& to) {
   command.add_option("--max-size", to.max_size, "larger files are not scanned, which is an error")
       ->check(size_fault)
       ->option_text("SIZE");
+  command
+      .add_option("--timeout", to.timeout,
+                  "seconds for each file; one that takes longer is unreadable")
+      ->check(CLI::Range(0.001, 1e6))
+      ->option_text("SECONDS");
   command.add_option("-j,--jobs", to.threads, "files at a time; default: one for each processor")
       ->check(CLI::Range(1, 1024))
       ->option_text("N");

@@ -27,6 +27,7 @@ void ScanTotals::add(const ScannedFile& file) {
   for (const Finding& finding : file.report->findings) {
     ++(finding.suppressed.empty() ? findings : suppressed);
   }
+  if (file.report->out_of_time) ++out_of_time;
   switch (file.report->verdict) {
     case Verdict::kSafe:
       ++safe;
@@ -62,6 +63,7 @@ std::string totals_text(const ScanTotals& totals) {
   count(totals.unknown, "nothing to scan");
   count(totals.failed, "not read");
   count(totals.skipped, "too large");
+  count(totals.out_of_time, "out of time");
   count(totals.excluded, "left out");
   count(totals.folder_links, "links to folders not followed");
   if (totals.suppressed > 0) {

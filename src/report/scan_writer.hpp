@@ -26,6 +26,7 @@ struct ScanTotals {
   std::uint64_t dangerous = 0;
   std::uint64_t unknown = 0;       // of no format that tare knows: nothing to scan
   std::uint64_t failed = 0;        // could not be opened or read
+  std::uint64_t out_of_time = 0;   // of those that were judged, not to the end
   std::uint64_t skipped = 0;       // larger than was asked for (ErrorCode::kLimit)
   std::uint64_t excluded = 0;      // files and folders that a pattern leaves out; no files()
   std::uint64_t folder_links = 0;  // links to folders, which were not followed; no files()

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <vector>
 
 #include "tare/scan.hpp"
@@ -13,6 +14,12 @@ namespace tare {
 class Findings {
  public:
   static constexpr std::size_t kMaxPerSeverity = 4000;
+  using Clock = std::chrono::steady_clock;
+
+  // When analyzers are to give up.
+  explicit Findings(Clock::time_point deadline = Clock::time_point::max()) : deadline_(deadline) {}
+  Clock::time_point deadline() const { return deadline_; }
+  bool is_late() const { return deadline_ != Clock::time_point::max() && Clock::now() > deadline_; }
 
   // A new finding to fill in, or null if there are enough of this severity. Valid until the next
   // call.
@@ -45,6 +52,7 @@ class Findings {
   std::vector<Finding> take() { return std::move(list_); }
 
  private:
+  Clock::time_point deadline_;
   std::vector<Finding> list_;
   std::array<std::uint64_t, 4> counts_{};
 };

@@ -183,7 +183,7 @@ namespace {
 // their bytes for opcodes, and what stands there runs. That it breaks is no finding.
 void analyze_plain_reading(const format::Part& part, std::uint64_t base, std::uint64_t first_array,
                            Findings& findings, std::vector<NestedFile>& files) {
-  const auto run = pickle::run(part.bytes.subspan(base));
+  const auto run = pickle::run(part.bytes.subspan(base), {.deadline = findings.deadline()});
   const bool acts = std::ranges::any_of(
       run.events, [first_array](const Event& event) { return event.offset >= first_array; });
   if (acts) StreamAnalyzer(part, base, run, findings, files).analyze();
@@ -210,7 +210,7 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
                                             Findings& findings, std::vector<NestedFile>& files) {
   const ByteSpan rest = part.bytes.subspan(base);
   object::JoblibArrays arrays(rest);
-  auto run = pickle::run(rest, {.inline_data = &arrays});
+  auto run = pickle::run(rest, {.inline_data = &arrays, .deadline = findings.deadline()});
   // Behind a first stream there may be others, which loaders of stacked pickles read, or bytes
   // that are none. A stream that neither ends nor does anything is not worth its own findings.
   const bool is_stream = run.end == pickle::End::kStop || !run.events.empty() ||
@@ -230,7 +230,8 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
   for (const auto& nested : arrays.nested()) {
     const format::Part inner{part.path, part.kind, rest.subspan(nested.offset, nested.length),
                              Error::kNoOffset, part.base + base + nested.offset};
-    StreamAnalyzer(inner, 0, pickle::run(inner.bytes), findings, files).analyze();
+    const auto inner_run = pickle::run(inner.bytes, {.deadline = findings.deadline()});
+    StreamAnalyzer(inner, 0, inner_run, findings, files).analyze();
   }
   if (arrays.first_offset()) {
     analyze_plain_reading(part, base, *arrays.first_offset(), findings, files);
@@ -246,7 +247,9 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
 std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings) {
   std::vector<NestedFile> files;
   std::optional<std::uint64_t> base = 0;
-  while (base && *base < part.bytes.size()) base = analyze_stream(part, *base, findings, files);
+  while (base && *base < part.bytes.size() && !findings.is_late()) {
+    base = analyze_stream(part, *base, findings, files);
+  }
   return files;
 }
 

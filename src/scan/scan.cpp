@@ -92,6 +92,7 @@ struct Task {
 // Judges a file and, one after the other, the files inside of it.
 class FileScanner {
  public:
+  explicit FileScanner(const ScanOptions& options) : findings_(options.deadline) {}
   void run(ByteSpan bytes);
   // A file that consists of others, which lie in these places, in order.
   void run_parts(ByteSpan bytes, std::span<const FileRange> parts);
@@ -123,6 +124,7 @@ void FileScanner::run(ByteSpan bytes) {
 
 void FileScanner::drain() {
   while (!tasks_.empty()) {
+    if (findings_.is_late()) return;
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     scan_task(task);
@@ -199,6 +201,7 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
 }
 
 void FileScanner::analyze(const format::Part& part, const Task& task) {
+  if (findings_.is_late()) return;
   ++report_.parts;
   const std::size_t first = findings_.size();
   judge(part, task);
@@ -249,6 +252,10 @@ void FileScanner::add_unknown(const format::Part& part) {
 }
 
 ScanReport FileScanner::finish() {
+  report_.out_of_time = findings_.is_late();
+  if (report_.out_of_time) {
+    add(findings_, scan_rules::kOutOfTime, "", 0, "what was found until then is listed");
+  }
   if (const std::uint64_t left_out = findings_.left_out(); left_out > 0) {
     add(findings_, scan_rules::kFindingsLeftOut, "", 0,
         std::to_string(left_out) + " findings are not listed");
@@ -267,16 +274,18 @@ ScanReport FileScanner::finish() {
 
 }  // namespace
 
-Result<ScanReport> scan(ByteSpan bytes) {
-  if (format::detect(bytes).empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
-  FileScanner scanner;
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
+  FileScanner scanner(options);
   scanner.run(bytes);
   ScanReport report = scanner.finish();
+  if (report.formats.empty() && !report.out_of_time) {
+    return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+  }
   report.size = bytes.size();
   return report;
 }
 
-Result<ScanReport> scan_file(const ModelFile& file) {
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) {
   const ByteSpan bytes = file.input.bytes();
   if (file.is_index && format::is_shard_index(bytes)) {
     ScanReport report;
@@ -285,8 +294,8 @@ Result<ScanReport> scan_file(const ModelFile& file) {
     report.parts = 1;
     return report;
   }
-  if (file.parts.empty()) return scan(bytes);
-  FileScanner scanner;
+  if (file.parts.empty()) return scan(bytes, options);
+  FileScanner scanner(options);
   scanner.run_parts(bytes, file.parts);
   ScanReport report = scanner.finish();
   report.size = bytes.size();

@@ -49,6 +49,7 @@ struct Finding {
   std::string opcode;        // for pickles: the opcode at `offset`
   std::string evidence;      // what would run, as a line of Python; printable ASCII
   std::string detail;        // what exactly, in one sentence
+  std::string name;          // for pickles: "module.name" of what it is about
   // Where `offset` is in the file itself; Error::kNoOffset in what was decompressed.
   std::uint64_t file_offset = Error::kNoOffset;
   // Some bytes of the entry around `offset`, of which this many stand before it.
@@ -58,6 +59,13 @@ struct Finding {
   std::string suppressed;
 
   Verdict severity() const { return rule->severity; }
+};
+
+class Policy;
+
+struct ScanOptions {
+  const Policy* policy = nullptr;  // what a user adds to the policy; outlives the scan
+  std::string path = {};           // of the file, as the policy's patterns have it
 };
 
 struct ScanReport {
@@ -72,10 +80,10 @@ struct ScanReport {
 // Judges the bytes of one file. Errors: kWrongFormat if no format that tare knows recognises them
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
-Result<ScanReport> scan(ByteSpan bytes);
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options = {});
 // Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
 // understood. The index of a sharded model holds names and nothing else: it is safe.
-Result<ScanReport> scan_file(const ModelFile& file);
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options = {});
 
 struct FileReport {
   std::filesystem::path path;
@@ -84,7 +92,9 @@ struct FileReport {
 // Judges what a path names: a file, or every file of a distributed checkpoint in its folder,
 // whether or not it can be opened as a model. Errors of a report: those of scan(), of Input::map(),
 // and kNotAFile for any other folder; folders inside of a checkpoint have reports with this error.
-std::vector<FileReport> scan_path(const std::filesystem::path& path);
+// `policy` may be null.
+std::vector<FileReport> scan_path(const std::filesystem::path& path,
+                                  const Policy* policy = nullptr);
 
 // Every rule, ordered by id.
 std::span<const Rule> rules();

@@ -57,6 +57,7 @@ void add_decompile(CLI::App& app, int& exit_code);
 void add_trace(CLI::App& app, int& exit_code);
 void add_disasm(CLI::App& app, int& exit_code);
 void add_craft(CLI::App& app, int& exit_code);
+void add_policy(CLI::App& app, int& exit_code);
 
 // Starts tare-demo in place of this process, before any input is read. Returns only on failure.
 int run_demo(int argc, char** argv);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/cli.hpp"
+#include "cli/policy_file.hpp"
 #include "report/scan_writer.hpp"
 #include "tare/scan.hpp"
 
@@ -15,6 +16,7 @@ struct ScanArguments {
   std::vector<std::string> paths;
   report::ScanFormat format = report::ScanFormat::kText;
   Verdict fail_on = Verdict::kSuspicious;
+  std::string policy;
 };
 
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said.
@@ -34,11 +36,16 @@ void tell_error(const report::ScannedFile& file) {
 }
 
 int run_scan(const ScanArguments& arguments) {
+  std::optional<Policy> policy;
+  if (!arguments.policy.empty()) {
+    policy = read_policy_or_tell(arguments.policy);
+    if (!policy) return kUsage;
+  }
   const auto start = std::chrono::steady_clock::now();
   const auto writer = report::make_scan_writer(arguments.format, colour_for_stdout());
   report::ScanTotals totals;
   for (const std::string& path : arguments.paths) {
-    for (FileReport& scanned : scan_path(path)) {
+    for (FileReport& scanned : scan_path(path, policy ? &*policy : nullptr)) {
       const report::ScannedFile file{scanned.path.string(), std::move(scanned.report)};
       totals.add(file);
       if (!file.report) tell_error(file);
@@ -73,6 +80,8 @@ void add_scan(CLI::App& app, int& exit_code) {
   command->add_option("--fail-on", arguments->fail_on, "verdict from which on the exit code is 1")
       ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case))
       ->option_text("{suspicious,dangerous} [suspicious]");
+  command->add_option("--policy", arguments->policy, "a policy file: what is allowed as well")
+      ->option_text("FILE");
   command->footer("Examples:\n  tare scan model.pt\n  tare scan --format json *.pt");
   command->callback([arguments, &exit_code] { exit_code = run_scan(*arguments); });
 }

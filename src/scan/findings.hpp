@@ -14,6 +14,10 @@ class Findings {
  public:
   static constexpr std::size_t kMaxPerSeverity = 4000;
 
+  // `policy`: what a user adds to the policy of names; may be null. It outlives this.
+  explicit Findings(const Policy* policy = nullptr) : policy_(policy) {}
+  const Policy* policy() const { return policy_; }
+
   // A new finding to fill in, or null if there are enough of this severity. Valid until the next
   // call.
   Finding* add(const Rule& rule) {
@@ -40,6 +44,7 @@ class Findings {
   std::vector<Finding> take() { return std::move(list_); }
 
  private:
+  const Policy* policy_;
   std::vector<Finding> list_;
   std::array<std::uint64_t, 4> counts_{};
 };

@@ -6,9 +6,11 @@
 
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/sha256.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/findings.hpp"
 #include "scan/rules.hpp"
+#include "tare/policy.hpp"
 
 namespace tare {
 namespace {
@@ -66,12 +68,14 @@ struct Task {
 // Judges a file and, one after the other, the files inside of it.
 class FileScanner {
  public:
+  explicit FileScanner(const ScanOptions& options) : options_(options), findings_(options.policy) {}
   void run(ByteSpan bytes);
   // A file that consists of others, which lie in these places, in order.
   void run_parts(ByteSpan bytes, std::span<const FileRange> parts);
-  ScanReport finish();
+  ScanReport finish(ByteSpan bytes);
 
  private:
+  void suppress(ByteSpan bytes);
   void run_part(ByteSpan bytes, FileRange part);
   void drain();
   void scan_task(const Task& task);
@@ -84,6 +88,7 @@ class FileScanner {
     return task.path.empty() ? path : path.empty() ? task.path : task.path + "!" + path;
   }
 
+  const ScanOptions& options_;
   ScanReport report_;
   Findings findings_;
   std::deque<format::PartList> lists_;  // own what was decompressed
@@ -220,7 +225,22 @@ void FileScanner::add_unknown(const format::Part& part) {
       std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes)));
 }
 
-ScanReport FileScanner::finish() {
+// What the user's policy allows in this file.
+void FileScanner::suppress(ByteSpan bytes) {
+  if (options_.policy == nullptr || report_.findings.empty()) return;
+  std::string digest;
+  if (options_.policy->needs_sha256()) {
+    Sha256 sha256;
+    sha256.update(bytes);
+    digest = sha256.hex_digest();
+  }
+  for (Finding& finding : report_.findings) {
+    const auto* const allowance = options_.policy->allowance_for(finding, options_.path, digest);
+    if (allowance != nullptr) finding.suppressed = allowance->reason;
+  }
+}
+
+ScanReport FileScanner::finish(ByteSpan bytes) {
   if (const std::uint64_t left_out = findings_.left_out(); left_out > 0) {
     add(findings_, scan_rules::kFindingsLeftOut, "", 0,
         std::to_string(left_out) + " findings are not listed");
@@ -229,26 +249,26 @@ ScanReport FileScanner::finish() {
   std::ranges::stable_sort(report_.findings, [](const Finding& a, const Finding& b) {
     return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
   });
+  suppress(bytes);
   for (const Finding& finding : report_.findings) {
     if (finding.suppressed.empty()) {
       report_.verdict = std::max(report_.verdict, finding.severity());
     }
   }
+  report_.size = bytes.size();
   return std::move(report_);
 }
 
 }  // namespace
 
-Result<ScanReport> scan(ByteSpan bytes) {
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
   if (format::detect(bytes).empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
-  FileScanner scanner;
+  FileScanner scanner(options);
   scanner.run(bytes);
-  ScanReport report = scanner.finish();
-  report.size = bytes.size();
-  return report;
+  return scanner.finish(bytes);
 }
 
-Result<ScanReport> scan_file(const ModelFile& file) {
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) {
   const ByteSpan bytes = file.input.bytes();
   if (file.is_index && format::is_shard_index(bytes)) {
     ScanReport report;
@@ -257,12 +277,10 @@ Result<ScanReport> scan_file(const ModelFile& file) {
     report.parts = 1;
     return report;
   }
-  if (file.parts.empty()) return scan(bytes);
-  FileScanner scanner;
+  if (file.parts.empty()) return scan(bytes, options);
+  FileScanner scanner(options);
   scanner.run_parts(bytes, file.parts);
-  ScanReport report = scanner.finish();
-  report.size = bytes.size();
-  return report;
+  return scanner.finish(bytes);
 }
 
 }  // namespace tare

@@ -9,11 +9,11 @@ namespace tare::scan_policy {
 namespace {
 
 constexpr auto kGadgets = [] {
-  std::array table = {
+  auto table = std::to_array<ListedGadget>({
 #define TARE_GADGET(module, name, category) ListedGadget{module, name, Category::category},
 #include "scan/gadgets.def"
 #undef TARE_GADGET
-  };
+  });
   std::ranges::sort(table, [](const ListedGadget& a, const ListedGadget& b) {
     return std::tie(a.module, a.name) < std::tie(b.module, b.name);
   });

@@ -14,6 +14,7 @@ namespace {
 using pickle::Graph;
 using pickle::Kind;
 using pickle::Value;
+using namespace std::string_view_literals;
 
 // ---- the tables: sorted when they are compiled, searched in logarithmic time
 
@@ -21,12 +22,12 @@ constexpr bool kNamed = true;
 constexpr bool kCalled = false;
 
 constexpr auto kAllowed = [] {
-  std::array table = {
+  auto table = std::to_array<ListedName>({
 #define TARE_ALLOW(module, name, how, arguments, state, items) \
   ListedName{module, name, {how, ArgumentShape::arguments, StateShape::state, ItemShape::items}},
 #include "scan/allow.def"
 #undef TARE_ALLOW
-  };
+  });
   std::ranges::sort(table, [](const ListedName& a, const ListedName& b) {
     return std::tie(a.module, a.name) < std::tie(b.module, b.name);
   });
@@ -64,8 +65,9 @@ struct LibraryClasses {
   std::string_view names;  // with one space before and behind each
 };
 
+// Literals that know their length: counting 300,000 characters is too much for some compilers.
 constexpr LibraryClasses kLibrary[] = {
-#define TARE_CLASSES(module, kind, names) {module, ClassKind::kind, " " names " "},
+#define TARE_CLASSES(module, kind, names) {module##sv, ClassKind::kind, " " names " "sv},
 #include "scan/library_classes.inc"
 #undef TARE_CLASSES
 };

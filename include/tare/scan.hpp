@@ -55,6 +55,7 @@ struct Finding {
   std::string opcode;        // for pickles: the opcode at `offset`
   std::string evidence;      // what would run, as a line of Python; printable ASCII
   std::string detail;        // what exactly, in one sentence
+  std::string name;          // for pickles: "module.name" of what it is about
   // Where `offset` is in the file itself; Error::kNoOffset in what was decompressed.
   std::uint64_t file_offset = Error::kNoOffset;
   // Some bytes of the entry around `offset`, of which this many stand before it.
@@ -66,10 +67,14 @@ struct Finding {
   Verdict severity() const { return rule->severity; }
 };
 
+class Policy;
+
 struct ScanOptions {
   // Then the scan ends, with what it has found and a finding that says so: looked at between parts
   // and inside of pickles. Decompressing one entry, which is bounded by its size, is not cut short.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  const Policy* policy = nullptr;  // what a user adds to the policy; outlives the scan
+  std::string path = {};           // of the file, as the policy's patterns have it
 };
 
 struct ScanReport {
@@ -97,7 +102,9 @@ struct FileReport {
 // Judges what a path names: a file, or every file of a distributed checkpoint in its folder,
 // whether or not it can be opened as a model. Errors of a report: those of scan(), of Input::map(),
 // and kNotAFile for any other folder; folders inside of a checkpoint have reports with this error.
-std::vector<FileReport> scan_path(const std::filesystem::path& path);
+// `policy` may be null.
+std::vector<FileReport> scan_path(const std::filesystem::path& path,
+                                  const Policy* policy = nullptr);
 
 // Every rule, ordered by id.
 std::span<const Rule> rules();

@@ -38,6 +38,7 @@ UniqueFd open_file(const FoundFile& file) {
 
 std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   if (file.error) return std::unexpected(*file.error);
+  path_ = file.path;
   if (file.is_stdin) return judge_stdin();
   const bool named = file.named;
   auto report = open(std::move(file));
@@ -75,6 +76,8 @@ Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<Fi
 
 ScanOptions FileJudge::scan_options() const {
   ScanOptions options;
+  options.policy = options_.policy;
+  options.path = path_;
   if (options_.timeout) options.deadline = std::chrono::steady_clock::now() + *options_.timeout;
   return options;
 }

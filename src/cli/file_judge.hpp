@@ -18,6 +18,7 @@ namespace tare::cli {
 struct JudgeOptions {
   std::optional<std::uint64_t> max_size;  // bytes; what is larger is not looked at
   std::optional<std::chrono::nanoseconds> timeout;
+  const Policy* policy = nullptr;  // what a user adds to the policy
   // Files that this program is writing: device and inode. They are passed over.
   std::set<std::pair<std::uint64_t, std::uint64_t>> outputs;
 };
@@ -42,6 +43,7 @@ class FileJudge {
   ScanOptions scan_options() const;
 
   const JudgeOptions& options_;
+  std::string path_;  // of the file that is judged
   std::vector<std::byte> buffer_;
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cli/cli.hpp"
+#include "cli/policy_file.hpp"
 #include "cli/scan_run.hpp"
 #include "cli/size_text.hpp"
 
@@ -25,6 +26,7 @@ struct ScanArguments {
   std::string baseline;
   Verdict fail_on = Verdict::kSuspicious;
   bool exit_zero = false;
+  std::string policy;
 };
 
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said. A file that
@@ -65,8 +67,10 @@ bool add_list(ScanSource& source, const ScanArguments& arguments) {
   return true;
 }
 
-JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& outputs) {
+JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& outputs,
+                           const Policy* policy) {
   JudgeOptions options;
+  options.policy = policy;
   if (!arguments.max_size.empty()) options.max_size = parse_size(arguments.max_size);
   if (arguments.timeout > 0) {
     options.timeout = std::chrono::milliseconds(std::llround(arguments.timeout * 1000));
@@ -91,6 +95,11 @@ int run_scan(const ScanArguments& arguments) {
     print_error("scan", fault);
     return kUsage;
   }
+  std::optional<Policy> policy;
+  if (!arguments.policy.empty()) {
+    policy = read_policy_or_tell(arguments.policy);
+    if (!policy) return kUsage;
+  }
   const auto start = std::chrono::steady_clock::now();
   WalkCounts counts;
   ScanSource source(arguments.paths, arguments.filter, counts);
@@ -99,7 +108,7 @@ int run_scan(const ScanArguments& arguments) {
   auto outputs = ScanOutputs::open(arguments.outputs.empty() ? std::vector{OutputRequest{}}
                                                              : arguments.outputs);
   if (!outputs) return kError;
-  const JudgeOptions options = judge_options(arguments, *outputs);
+  const JudgeOptions options = judge_options(arguments, *outputs, policy ? &*policy : nullptr);
   auto totals = scan_all({source, options, *outputs, &*baseline, arguments.threads});
   if (!totals) return kError;
   totals->excluded = counts.excluded;
@@ -168,6 +177,9 @@ void add_results(CLI::App& command, ScanArguments& to) {
           "of the report; with =FILE into a file, which may be repeated")
       ->allow_extra_args(false)
       ->option_text("{text,json,ndjson,sarif,junit,markdown,html}[=FILE] [text]");
+  command
+      .add_option("--policy", to.policy, "a policy file: what is allowed as well (docs/policy.md)")
+      ->option_text("FILE");
   command
       .add_option("--baseline", to.baseline,
                   "the JSON report of an earlier run, whose findings do not count again")

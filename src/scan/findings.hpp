@@ -16,10 +16,14 @@ class Findings {
   static constexpr std::size_t kMaxPerSeverity = 4000;
   using Clock = std::chrono::steady_clock;
 
+  explicit Findings(const ScanOptions& options = {})
+      : deadline_(options.deadline), policy_(options.policy) {}
   // When analyzers are to give up.
-  explicit Findings(Clock::time_point deadline = Clock::time_point::max()) : deadline_(deadline) {}
   Clock::time_point deadline() const { return deadline_; }
   bool is_late() const { return deadline_ != Clock::time_point::max() && Clock::now() > deadline_; }
+
+  // What a user adds to the policy of names; may be null.
+  const Policy* policy() const { return policy_; }
 
   // A new finding to fill in, or null if there are enough of this severity. Valid until the next
   // call.
@@ -53,6 +57,7 @@ class Findings {
 
  private:
   Clock::time_point deadline_;
+  const Policy* policy_;
   std::vector<Finding> list_;
   std::array<std::uint64_t, 4> counts_{};
 };

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "format/object_contents.hpp"
@@ -31,12 +32,15 @@ class StreamAnalyzer {
         run_(run),
         graph_(run.graph),
         findings_(findings),
+        policy_(findings.policy()),
         files_(files) {}
 
   void analyze();
 
  private:
   void analyze_import(const Event& event);
+  void note_held(std::span<const Value> values);
+  void note_held_callables();
   void analyze_call(const Event& event);
   Finding* add(const Rule& rule, std::uint64_t offset, std::string detail) {
     Finding* finding = findings_.add(rule);
@@ -51,10 +55,19 @@ class StreamAnalyzer {
     if (finding == nullptr) return;
     finding->opcode = pickle::op_name(event.op);
     finding->evidence = pickle::statement(graph_, event);
+    finding->name = subject_name(event);
+  }
+  // True unless the state was given to many objects before. Picklers give each its own; looking at
+  // one for each of many would take more than linear time.
+  bool is_own_state(const Event& event) {
+    constexpr unsigned kMaxUses = 16;
+    return ++given_[event.argument.bits()] <= kMaxUses;
   }
   // The gadget behind a global, under its Python 3 name or as written.
   std::optional<scan_policy::Category> gadget(Value global) const;
   bool is_allowed(Value global) const;
+  // "module.name" of what an event imports, calls or changes; empty if nobody knows.
+  std::string subject_name(const Event& event) const;
   std::string global_name(Value global) const { return pickle::expression(graph_, global); }
 
   const format::Part& part_;
@@ -62,9 +75,29 @@ class StreamAnalyzer {
   const pickle::Run& run_;
   const Graph& graph_;
   Findings& findings_;
+  scan_policy::NamePolicy policy_;
   std::vector<NestedFile>& files_;
-  std::unordered_set<std::uint32_t> called_;  // globals that are the callable of some call
+  std::unordered_set<std::uint32_t> called_;           // globals that are the callable of some call
+  std::unordered_set<std::uint32_t> held_;             // of those, the ones that are values as well
+  std::unordered_map<std::uint32_t, unsigned> given_;  // how often each value was a state
 };
+
+bool holds_updates(Kind kind) {
+  switch (kind) {
+    case Kind::kList:
+    case Kind::kDict:
+    case Kind::kSet:
+    case Kind::kFrozenSet:
+    case Kind::kGlobal:
+    case Kind::kCall:
+    case Kind::kPersistent:
+    case Kind::kExtension:
+    case Kind::kBuffer:
+      return true;
+    default:
+      return false;
+  }
+}
 
 std::optional<scan_policy::Category> StreamAnalyzer::gadget(Value global) const {
   if (const auto found =
@@ -76,26 +109,66 @@ std::optional<scan_policy::Category> StreamAnalyzer::gadget(Value global) const 
 }
 
 bool StreamAnalyzer::is_allowed(Value global) const {
-  return scan_policy::is_allowed_name(graph_.module_text(global), graph_.name_text(global));
+  return policy_.allows_name(graph_.module_text(global), graph_.name_text(global));
+}
+
+std::string StreamAnalyzer::subject_name(const Event& event) const {
+  const auto global = event.kind == EventKind::kImport
+                          ? std::optional(event.subject)
+                          : scan_policy::class_of(graph_, event.subject);
+  return global ? global_name(*global) : std::string();
 }
 
 void StreamAnalyzer::analyze_import(const Event& event) {
   if (is_allowed(event.subject)) return;
   // The finding about the call says more.
-  if (called_.contains(event.subject.bits())) return;
+  const std::uint32_t global = event.subject.bits();
+  if (called_.contains(global) && !held_.contains(global)) return;
   if (const auto category = gadget(event.subject)) {
     add(scan_rules::kPickleDangerousImport, event,
         global_name(event.subject) + " " + scan_policy::category_text(*category));
     return;
   }
+  const bool known =
+      policy_.find(graph_.module_text(event.subject), graph_.name_text(event.subject)).has_value();
   add(scan_rules::kPickleUnknownImport, event,
-      global_name(event.subject) + " is not on the list of what is known to be harmless");
+      global_name(event.subject) + (known ? " is known as what is called, not as a value"
+                                          : " is not on the list of what is known to be harmless"));
+}
+
+void StreamAnalyzer::note_held(std::span<const Value> values) {
+  for (const Value value : values) {
+    if (called_.contains(value.bits())) held_.insert(value.bits());
+  }
+}
+
+// Callables that some object holds as well: something may call them later, with what it likes.
+void StreamAnalyzer::note_held_callables() {
+  std::unordered_set<std::uint32_t> passed;  // arguments of copyreg._reconstructor, their shape
+  for (const Event& event : run_.events) {
+    if (event.kind == EventKind::kCall &&
+        object::is_call_to(graph_, event.subject, "copyreg", "_reconstructor")) {
+      passed.insert(graph_.arguments(event.subject).bits());
+    }
+  }
+  for (std::uint32_t index = 0; index < graph_.node_count(); ++index) {
+    const Value value = Graph::node_at(index);
+    const Kind kind = graph_.kind(value);
+    if (kind == Kind::kTuple) {
+      if (!passed.contains(value.bits())) note_held(graph_.tuple_items(value));
+    } else if (holds_updates(kind)) {
+      for (const pickle::Update& update : graph_.updates(value)) note_held(update.items);
+    }
+    if (kind == Kind::kCall) {
+      const Value parts[] = {graph_.arguments(value), graph_.keywords(value)};
+      note_held(parts);
+    }
+  }
 }
 
 void StreamAnalyzer::analyze_call(const Event& event) {
   // What a call returns is judged as a value; as something to call nobody knows it.
-  if (scan_policy::is_allowed_call(graph_, event.subject) &&
-      !called_.contains(event.subject.bits())) {
+  if (policy_.allows_call(graph_, event.subject) && !called_.contains(event.subject.bits())) {
     if (object::is_call_to(graph_, event.subject, "torch.storage", "_load_from_bytes")) {
       const Value bytes = object::call_arguments(graph_, event.subject)[0];
       files_.push_back({part_.base + base_ + event.offset, as_bytes(graph_.text(bytes))});
@@ -127,6 +200,11 @@ void StreamAnalyzer::analyze() {
       called_.insert(graph_.callable(event.subject).bits());
     }
   }
+  const bool some_only_called = std::ranges::any_of(called_, [&](std::uint32_t bits) {
+    return graph_.kind(Value::from_bits(bits)) == Kind::kGlobal &&
+           !is_allowed(Value::from_bits(bits));
+  });
+  if (some_only_called) note_held_callables();
   for (const Event& event : run_.events) {
     switch (event.kind) {
       case EventKind::kImport:
@@ -136,14 +214,14 @@ void StreamAnalyzer::analyze() {
         analyze_call(event);
         break;
       case EventKind::kBuild:
-        if (!scan_policy::is_allowed_state(graph_, event.subject, event.argument)) {
+        if (!is_own_state(event) || !policy_.allows_state(graph_, event)) {
           add(scan_rules::kPickleState, event, "the state is not one that is known to be harmless");
         }
         break;
       case EventKind::kAppend:
       case EventKind::kSetItems:
       case EventKind::kAddItems:
-        if (!scan_policy::is_allowed_items(graph_, event)) {
+        if (!policy_.allows_items(graph_, event)) {
           add(object::is_tensor(graph_, event.subject) ? scan_rules::kPickleItems
                                                        : scan_rules::kPickleObjectItems,
               event,

@@ -6,9 +6,11 @@
 
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/sha256.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/findings.hpp"
 #include "scan/rules.hpp"
+#include "tare/policy.hpp"
 
 namespace tare {
 namespace {
@@ -92,13 +94,14 @@ struct Task {
 // Judges a file and, one after the other, the files inside of it.
 class FileScanner {
  public:
-  explicit FileScanner(const ScanOptions& options) : findings_(options.deadline) {}
+  explicit FileScanner(const ScanOptions& options) : options_(options), findings_(options) {}
   void run(ByteSpan bytes);
   // A file that consists of others, which lie in these places, in order.
   void run_parts(ByteSpan bytes, std::span<const FileRange> parts);
-  ScanReport finish();
+  ScanReport finish(ByteSpan bytes);
 
  private:
+  void suppress(ByteSpan bytes);
   void run_part(ByteSpan bytes, FileRange part);
   void drain();
   void scan_task(const Task& task);
@@ -111,6 +114,7 @@ class FileScanner {
     return task.path.empty() ? path : path.empty() ? task.path : task.path + "!" + path;
   }
 
+  const ScanOptions& options_;
   ScanReport report_;
   Findings findings_;
   std::deque<format::PartList> lists_;  // own what was decompressed
@@ -251,7 +255,22 @@ void FileScanner::add_unknown(const format::Part& part) {
   add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
 }
 
-ScanReport FileScanner::finish() {
+// What the user's policy allows in this file.
+void FileScanner::suppress(ByteSpan bytes) {
+  if (options_.policy == nullptr || report_.findings.empty()) return;
+  std::string digest;
+  if (options_.policy->needs_sha256()) {
+    Sha256 sha256;
+    sha256.update(bytes);
+    digest = sha256.hex_digest();
+  }
+  for (Finding& finding : report_.findings) {
+    const auto* const allowance = options_.policy->allowance_for(finding, options_.path, digest);
+    if (allowance != nullptr) finding.suppressed = allowance->reason;
+  }
+}
+
+ScanReport FileScanner::finish(ByteSpan bytes) {
   report_.out_of_time = findings_.is_late();
   if (report_.out_of_time) {
     add(findings_, scan_rules::kOutOfTime, "", 0, "what was found until then is listed");
@@ -264,11 +283,13 @@ ScanReport FileScanner::finish() {
   std::ranges::stable_sort(report_.findings, [](const Finding& a, const Finding& b) {
     return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
   });
+  suppress(bytes);
   for (const Finding& finding : report_.findings) {
     if (finding.suppressed.empty()) {
       report_.verdict = std::max(report_.verdict, finding.severity());
     }
   }
+  report_.size = bytes.size();
   return std::move(report_);
 }
 
@@ -277,11 +298,10 @@ ScanReport FileScanner::finish() {
 Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
   FileScanner scanner(options);
   scanner.run(bytes);
-  ScanReport report = scanner.finish();
+  ScanReport report = scanner.finish(bytes);
   if (report.formats.empty() && !report.out_of_time) {
     return fail(ErrorCode::kWrongFormat, describe_content(bytes));
   }
-  report.size = bytes.size();
   return report;
 }
 
@@ -297,9 +317,7 @@ Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) 
   if (file.parts.empty()) return scan(bytes, options);
   FileScanner scanner(options);
   scanner.run_parts(bytes, file.parts);
-  ScanReport report = scanner.finish();
-  report.size = bytes.size();
-  return report;
+  return scanner.finish(bytes);
 }
 
 }  // namespace tare

@@ -511,44 +511,35 @@ TEST(ScanSuspicious, UnknownClasses) {
 
 // Nothing outside of the allow-list is safe, known gadget or not.
 TEST(ScanSuspicious, EverythingThatIsNotAllowed) {
-  for (const auto& [module, name] : std::vector<std::pair<const char*, const char*>>{
-           {"numpy", "ndarray"},
-           {"numpy.core.multiarray", "_reconstruct"},
-           {"collections", "deque"},
-           {"collections", "defaultdict"},
-           {"collections", "ordereddict"},
-           {"Collections", "OrderedDict"},
-           {"torch", "Tensor"},
-           {"torch", "nn"},
-           {"torch.nn", "Linear"},
-           {"torch", "FloatStorage2"},
-           {"torch", "float"},
-           {"torch.nn.modules.linear", "Linear"},
-           {"torch._utils", "_rebuild"},
-           {"torch._utils", "_rebuild_device_tensor_from_numpy"},
-           {"transformers", "X"},
-           {"omegaconf", "DictConfig"},
-           {"sklearn.svm", "SVC"},
-           {"builtins", "set"},
-           {"builtins", "print"},
-           {"builtins", "list"},
-           {"decimal", "Decimal"},
-           {"copyreg", "_reconstructor"},
-           {"", "x"},
-           {"a b", "c d"},
-           {"\xC3\xB6s", "system"},
-           {"ntpath", "join"},
-           {"this", "s"},
-           {"antigravity", "geohash"},
-           {"torch._utils ", "_rebuild_tensor_v2"},
-           {"os\xE2\x80\x8B", "system"},
-           {"torch.storage", "_load"},
-           {"torch.cuda", "init"}}) {
+  for (const auto& [module, name] :
+       std::vector<std::pair<const char*, const char*>>{{"numpy.core.multiarray", "_reconstruct"},
+                                                        {"collections", "ordereddict"},
+                                                        {"Collections", "OrderedDict"},
+                                                        {"torch", "nn"},
+                                                        {"torch.nn", "Linear"},
+                                                        {"torch", "FloatStorage2"},
+                                                        {"torch", "float"},
+                                                        {"torch._utils", "_rebuild"},
+                                                        {"transformers", "X"},
+                                                        {"omegaconf", "DictConfig"},
+                                                        {"sklearn.svm", "SVC"},
+                                                        {"builtins", "print"},
+                                                        {"copyreg", "_reconstructor"},
+                                                        {"", "x"},
+                                                        {"a b", "c d"},
+                                                        {"\xC3\xB6s", "system"},
+                                                        {"ntpath", "join"},
+                                                        {"this", "s"},
+                                                        {"antigravity", "geohash"},
+                                                        {"torch._utils ", "_rebuild_tensor_v2"},
+                                                        {"os\xE2\x80\x8B", "system"},
+                                                        {"torch.storage", "_load"},
+                                                        {"torch.cuda", "init"}}) {
     EXPECT_GE(verdict_of(proto(4) + stack_global(module, name) + "."), Verdict::kSuspicious)
         << module << '.' << name;
     EXPECT_GE(verdict_of(proto(4) + stack_global(module, name) + ")R."), Verdict::kSuspicious)
         << module << '.' << name;
-    EXPECT_FALSE(scan_policy::is_allowed_name(module, name)) << module << '.' << name;
+    EXPECT_FALSE(scan_policy::NamePolicy().allows_name(module, name)) << module << '.' << name;
   }
 }
 
@@ -564,8 +555,8 @@ TEST(ScanSuspicious, GadgetsAreNotOnTheAllowList) {
 #undef TARE_GADGET
   };
   for (const auto& [module, name] : gadgets) {
-    EXPECT_FALSE(scan_policy::is_allowed_name(module, name)) << module << '.' << name;
-    EXPECT_FALSE(scan_policy::is_allowed_name(module, "anything")) << module;
+    EXPECT_FALSE(scan_policy::NamePolicy().allows_name(module, name)) << module << '.' << name;
+    EXPECT_FALSE(scan_policy::NamePolicy().allows_name(module, "anything")) << module;
   }
   for (const auto& [module, name] :
        std::vector<std::pair<const char*, const char*>>{{"collections", "OrderedDict"},
@@ -573,14 +564,14 @@ TEST(ScanSuspicious, GadgetsAreNotOnTheAllowList) {
                                                         {"torch", "FloatStorage"},
                                                         {"torch._utils", "_rebuild_tensor_v2"},
                                                         {"torch", "float32"}}) {
-    EXPECT_TRUE(scan_policy::is_allowed_name(module, name)) << name;
+    EXPECT_TRUE(scan_policy::NamePolicy().allows_name(module, name)) << name;
     EXPECT_FALSE(scan_policy::find_gadget(module, name).has_value()) << name;
   }
 }
 
 TEST(ScanSuspicious, AllowedCallsWithOtherArguments) {
   for (const std::string& stream :
-       {call("collections", "OrderedDict", "]\x85"), call("torch", "Size", ")"),
+       {call("collections", "OrderedDict", small(1) + "\x85"), call("torch", "Size", ")"),
         call("torch", "Size", "(Vx\nt\x85"), call("torch", "device", small(1) + "\x85"),
         call("torch._utils", "_rebuild_tensor_v2", ")"),
         call("torch._utils", "_rebuild_parameter", "NNN\x87"),
@@ -651,7 +642,7 @@ TEST(ScanSuspicious, ItemsOfTensors) {  // CVE-2026-24747
 
 TEST(ScanSuspicious, ItemsOfOtherKinds) {
   for (const std::string& stream : {"]" + small(0) + "Ns.", global("torch", "Size") + "Na.",
-                                    "Pid\nNNs."s, global("collections", "OrderedDict") + ")R)Ns."s,
+                                    "Pid\nNNs."s, global("collections", "OrderedDict") + ")R]Ns."s,
                                     "\x96" + u64(1) + "a" + small(1) + "a."}) {
     EXPECT_GE(verdict_of(proto(2) + stream), Verdict::kSuspicious) << stream;
   }
@@ -717,7 +708,7 @@ TEST(ScanSuspicious, UnknownParts) {
 
 // A pickle of protocol 2 names a set by its Python 2 name.
 TEST(ScanSuspicious, ASetIsNotDangerous) {
-  EXPECT_EQ(verdict_of(call("__builtin__", "set", "]\x85")), Verdict::kSuspicious);
+  EXPECT_EQ(verdict_of(call("__builtin__", "set", "]\x85")), Verdict::kSafe);
 }
 
 // ---- archives that readers see differently

@@ -15,6 +15,7 @@ namespace tare::format {
 
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
+  kScriptPickle,  // the same in an archive of TorchScript, whose classes are code of the archive
   kTorchScript,   // TorchScript source code
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content

@@ -5,20 +5,27 @@
 
 #include "format/format.hpp"
 #include "scan/findings.hpp"
+#include "tare/pickle.hpp"
 
 namespace tare {
 
-// A file that stands in the bytes of a pickle, and is loaded from there.
+// A file that stands in a value of a pickle, and is handed to something that may load it.
 struct NestedFile {
-  std::uint64_t offset;  // of the call, bytes from the start of the entry
-  ByteSpan bytes;
+  std::uint64_t offset;            // of the call, bytes from the start of the entry
+  ByteSpan bytes;                  // a view of the part, or of `decoded`
+  std::vector<std::byte> decoded;  // if the value is a text that stands for bytes
 };
 
 // Every stream in a pickle part: what it imports, calls and changes; where it breaks; what follows.
 // Returns the files in it, which are to be judged as well.
 std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings);
 
-// TorchScript source: what it could do when a loader compiles and runs it.
+// TorchScript source: what it could do when a loader compiles and runs it. No finding if it only
+// computes.
 void analyze_torchscript(const format::Part& part, Findings& findings);
+// The names of operators in a pickle of TorchScript: mobile bytecode calls them.
+void analyze_script_names(const format::Part& part, const pickle::Run& run, Findings& findings);
+// Python source: at least suspicious.
+void analyze_python(const format::Part& part, Findings& findings);
 
 }  // namespace tare

@@ -15,6 +15,13 @@ namespace {
 const std::set<std::string, std::less<>> kTorchNames = {"storages",   "tensors",   "pickle",
                                                         "./storages", "./tensors", "./pickle"};
 
+// torch looks for the names, and extracts whatever has them: links as well.
+bool has_names_of_torch(const tar::Reader& archive) {
+  return std::ranges::count_if(archive.members(), [](const tar::Member& member) {
+           return kTorchNames.contains(member.name);
+         }) >= 3;
+}
+
 // torch extracts its archives, and follows links.
 NoteKind note_kind(tar::AnomalyKind kind, bool is_torch) {
   switch (kind) {
@@ -81,9 +88,10 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (!archive) return std::unexpected(archive.error());
   PartList list;
   const bool is_torch = is_torch_tar(*archive);
+  const bool is_extracted = is_torch || has_names_of_torch(*archive);
   for (const tar::Anomaly& anomaly : archive->anomalies()) {
     const bool named = anomaly.member != tar::Reader::kNoMember;
-    list.notes.push_back({note_kind(anomaly.kind, is_torch), anomaly.offset,
+    list.notes.push_back({note_kind(anomaly.kind, is_extracted), anomaly.offset,
                           named ? archive->members()[anomaly.member].name : std::string(),
                           tar::anomaly_text(anomaly.kind)});
   }

@@ -14,11 +14,15 @@ struct NestedFile {
   std::uint64_t offset;            // of the call, bytes from the start of the entry
   ByteSpan bytes;                  // a view of the part, or of `decoded`
   std::vector<std::byte> decoded;  // if the value is a text that stands for bytes
+  bool is_rest = false;            // no value: what follows the last stream
 };
 
-// Every stream in a pickle part: what it imports, calls and changes; where it breaks; what follows.
+enum class Streams : bool { kAll, kFirst };
+
+// The streams in a pickle part: what they import, call and change; where they break; what follows.
 // Returns the files in it, which are to be judged as well.
-std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings);
+std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings,
+                                       Streams streams = Streams::kAll);
 
 // TorchScript source: what it could do when a loader compiles and runs it. No finding if it only
 // computes.

@@ -97,7 +97,7 @@ bool StreamAnalyzer::is_script_object(Value value) const {
 }
 
 void StreamAnalyzer::collect_file(Value value, std::uint64_t offset) {
-  NestedFile file{part_.base + base_ + offset, {}, {}};
+  NestedFile file{part_.base + base_ + offset, {}, {}, false};
   const std::string_view text = graph_.text(value);
   file.bytes = as_bytes(text);
   if (graph_.kind(value) == Kind::kString || format::detect(file.bytes).empty()) {
@@ -175,7 +175,8 @@ void StreamAnalyzer::analyze_call(const Event& event) {
       !called_.contains(event.subject.bits())) {
     if (object::is_call_to(graph_, event.subject, "torch.storage", "_load_from_bytes")) {
       const Value bytes = object::call_arguments(graph_, event.subject)[0];
-      files_.push_back({part_.base + base_ + event.offset, as_bytes(graph_.text(bytes)), {}});
+      files_.push_back(
+          {part_.base + base_ + event.offset, as_bytes(graph_.text(bytes)), {}, false});
     }
     return;
   }
@@ -296,7 +297,10 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
       finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
                         (plain ? ", another pickle among them" : "");
     }
-    if (!is_stream) return std::nullopt;
+    if (!is_stream) {
+      files.push_back({part.base + base, rest, {}, true});
+      return std::nullopt;
+    }
   }
   StreamAnalyzer(part, base, run, findings, files).analyze();
   if (run.other_reading) StreamAnalyzer(part, base, *run.other_reading, findings, files).analyze();
@@ -313,10 +317,13 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
 
 }  // namespace
 
-std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings) {
+std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings,
+                                       Streams streams) {
   std::vector<NestedFile> files;
   std::optional<std::uint64_t> base = 0;
-  while (base && *base < part.bytes.size()) base = analyze_stream(part, *base, findings, files);
+  do {
+    base = analyze_stream(part, *base, findings, files);
+  } while (base && *base < part.bytes.size() && streams == Streams::kAll);
   return files;
 }
 

@@ -98,7 +98,7 @@ class FileScanner {
   void scan_as(const format::Format& format, const Task& task);
   void analyze(const format::Part& part, const Task& task);
   void judge(const format::Part& part, const Task& task);
-  void judge_pickle(const format::Part& part, const Task& task);
+  void judge_pickle(const format::Part& part, const Task& task, Streams streams);
   // Bytes that no format reads, or that one could not read: a pickle may stand in them.
   void search(const format::Part& part, const Task& task);
   void add_task(const format::Part& part, const Task& task);
@@ -221,9 +221,13 @@ void FileScanner::analyze(const format::Part& part, const Task& task) {
   add_context(findings_.since(first), part);
 }
 
-void FileScanner::judge_pickle(const format::Part& part, const Task& task) {
-  for (NestedFile& file : analyze_pickle(part, findings_)) {
-    if (!file.decoded.empty()) {
+void FileScanner::judge_pickle(const format::Part& part, const Task& task, Streams streams) {
+  for (NestedFile& file : analyze_pickle(part, findings_, streams)) {
+    if (file.is_rest) {
+      const std::uint64_t at = file.offset - part.base;
+      const std::uint64_t offset = part.offset == Error::kNoOffset ? part.offset : part.offset + at;
+      search({part.path, part.kind, file.bytes, offset, file.offset}, task);
+    } else if (!file.decoded.empty()) {
       add_decoded(part, file.offset, std::move(file.decoded), task);
     } else {
       add_task({name_inside(part, file.offset), format::PartKind::kNested, file.bytes}, task);
@@ -235,7 +239,7 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
   switch (part.kind) {
     case format::PartKind::kPickle:
     case format::PartKind::kScriptPickle:
-      return judge_pickle(part, task);
+      return judge_pickle(part, task, Streams::kAll);
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
       if (!format::detect(part.bytes).empty()) add_task(part, task);
@@ -290,7 +294,7 @@ void FileScanner::search(const format::Part& part, const Task& task) {
     const std::uint64_t offset = part.offset == Error::kNoOffset ? part.offset : part.offset + at;
     judge_pickle(
         {part.path, format::PartKind::kPickle, part.bytes.subspan(at), offset, part.base + at},
-        task);
+        task, Streams::kFirst);
   }
   for (DecodedText& text : find_encoded_pickles(part.bytes)) {
     add(findings_, scan_rules::kPickleHidden, part.path, part.base + text.offset,

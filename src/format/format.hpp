@@ -39,6 +39,7 @@ enum class NoteKind : std::uint8_t {
   kTensor,      // a tensor that does not fit its storage
   kTrailing,    // bytes that belong to nothing
   kExtraction,  // extracting it changes other files, or hangs
+  kOddName,     // a tensor has a name that a program may trip over; the path is that name
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.

@@ -28,6 +28,8 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kContainerTrailing;
     case format::NoteKind::kExtraction:
       return scan_rules::kContainerExtraction;
+    case format::NoteKind::kOddName:
+      return scan_rules::kTensorName;
   }
   return scan_rules::kUnknownPart;
 }

@@ -711,6 +711,28 @@ TEST(ScanSafetensors, FilesThatCannotBeRead) {
   }
 }
 
+TEST(ScanSafetensors, OddNames) {
+  for (const std::string name : {"", "a\\u0000b", "../x", "a/../b", "/etc/passwd", "..", "a\\\\b",
+                                 "\\u001b[2J", "a\\n"}) {
+    const auto report =
+        scanned(safetensors_file("{" + tensor_json(name, "F32", "[1]", 0, 4) + "}", "1234"));
+    EXPECT_EQ(report.verdict, Verdict::kSuspicious) << name;
+    EXPECT_THAT(rules_of(report), ElementsAre("TARE-TEN-002")) << name;
+  }
+}
+
+TEST(ScanSafetensors, WithAnotherFileInIt) {
+  const std::string pickle = proto(4) + stack_global("os", "system") + text("id") + "\x85R.";
+  const std::string json = "{" + tensor_json("t", "F32", "[1]", 0, 4) + "}";
+  // Whoever looks for an archive from the end finds one.
+  const std::string zip = torch_file(pickle);
+  const std::string all =
+      "{" + tensor_json("t", "U8", "[" + std::to_string(zip.size()) + "]", 0, zip.size()) + "}";
+  EXPECT_TRUE(runs(scanned(safetensors_file(all, zip)), "os.system('id')"));
+  EXPECT_TRUE(runs(scanned(safetensors_file(json, "1234") + pickle), "os.system('id')"));
+  EXPECT_TRUE(runs(scanned(pickle + safetensors_file(json, "1234")), "os.system('id')"));
+}
+
 // ---- in general
 
 TEST(Scan, SaysWhatItDoesNotKnow) {

@@ -420,6 +420,8 @@ void Reader::add_gap(std::uint64_t begin, std::uint64_t end) {
 
 // Local headers in bytes that no directory lists.
 void Reader::read_gap(Gap gap) {
+  constexpr std::uint64_t kMost = std::uint64_t{64} << 20;
+  gap.length = std::min(gap.length, kMost);
   const std::string_view text = as_text(bytes_.subspan(gap.offset, gap.length));
   for (auto at = text.find("PK\x03\x04"); at != std::string_view::npos;
        at = text.find("PK\x03\x04", at + 1)) {

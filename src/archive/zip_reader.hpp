@@ -94,8 +94,8 @@ class Reader {
   // Whether there are more of them.
   bool has_more_others() const { return others_.size() > kMaxOthers; }
   // What local headers say that differs from the directory: other methods, sizes and names, and
-  // entries that no directory lists. Of the latter, those whose size stands behind the data reach
-  // up to the next known thing.
+  // entries that no directory lists (looked for in the first 64 MiB of each gap). Of the latter,
+  // those whose size stands behind the data reach to the end of the gap.
   const std::vector<Entry>& local_entries() const { return local_entries_; }
   // The bytes that belong to no entry and no directory, in order: in front of, between and behind
   // what the directory lists, and the comment.

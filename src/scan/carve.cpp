@@ -14,9 +14,9 @@ using pickle::EventKind;
 constexpr std::size_t kMaxFound = 16;
 constexpr std::size_t kWindow = std::size_t{64} << 10;
 // More bytes than this are not looked at.
-constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+constexpr std::size_t kMaxBytes = std::size_t{32} << 20;
 // What all attempts together may read, for each byte that is looked at.
-constexpr std::uint64_t kEffort = 16;
+constexpr std::uint64_t kEffort = 2;
 constexpr std::uint64_t kMaxAttempts = 50'000;
 // Names of modules and functions are shorter.
 constexpr std::size_t kMaxName = 128;

@@ -172,9 +172,10 @@ std::size_t Parser::imported(std::size_t at, const std::string& module) {
     at = dotted(at, name.path);
   }
   name.name = name.path;
-  if (module.empty() && !is(at, "as")) name.name = name.path.substr(0, name.path.find('.'));
   if (module.empty() && !is(at, "as")) {
-    found_.imports.push_back({name.path, name.path, name.offset});
+    // `import a.b` makes the name a; what it imports is noted as well.
+    found_.imports.push_back(name);
+    name.name = name.path.substr(0, name.path.find('.'));
   }
   if (!module.empty()) name.path = module + "." + name.path;
   if (is(at, "as") && is_name(at + 1)) {
@@ -212,15 +213,9 @@ std::size_t Parser::import_from(std::size_t at) {
   const bool is_list = is(at, "(");
   if (is_list) ++at;
   while (at < tokens_.size()) {
-    if (is_list && tokens_[at].kind == TokenKind::kLineEnd) {
-      ++at;
-    } else if (is_name(at) || is(at, "*")) {
-      at = imported(at, module);
-    } else if (is(at, ",")) {
-      ++at;
-    } else {
-      break;
-    }
+    const bool is_between = is(at, ",") || (is_list && tokens_[at].kind == TokenKind::kLineEnd);
+    if (!is_between && !is_name(at) && !is(at, "*")) break;
+    at = is_between ? at + 1 : imported(at, module);
   }
   return at;
 }

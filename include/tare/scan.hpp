@@ -70,11 +70,11 @@ struct Finding {
 class Policy;
 
 struct ScanOptions {
+  const Policy* policy = nullptr;  // what a user adds to the policy; outlives the scan
+  std::string path;                // of the file, as the policy's patterns have it
   // Then the scan ends, with what it has found and a finding that says so: looked at between parts
   // and inside of pickles. Decompressing one entry, which is bounded by its size, is not cut short.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-  const Policy* policy = nullptr;  // what a user adds to the policy; outlives the scan
-  std::string path = {};           // of the file, as the policy's patterns have it
 };
 
 struct ScanReport {

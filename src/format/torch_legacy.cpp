@@ -184,6 +184,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   }
   if (layout.end < bytes.size()) {
     list.notes.push_back({NoteKind::kTrailing, layout.end, "", "bytes behind the last storage"});
+    add(PartKind::kNested, layout.end, bytes.size());
   }
   note_misfits(*opened.document, "", list);
   return list;

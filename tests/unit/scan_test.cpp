@@ -7,19 +7,14 @@
 #include <tuple>
 
 #include "scan/policy.hpp"
-#include "support/pickle_bytes.hpp"
 #include "support/safetensors_builder.hpp"
+#include "support/scanning.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tensors.hpp"
-#include "support/torch_builder.hpp"
 #include "tare/scan.hpp"
 #include "tare/torch_save.hpp"
 
 namespace tare {
-
-inline std::ostream& operator<<(std::ostream& out, Verdict verdict) {
-  return out << verdict_name(verdict);
-}
 
 namespace {
 
@@ -31,30 +26,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-ScanReport scanned(std::string_view bytes) {
-  const auto report = scan(as_bytes(bytes));
-  EXPECT_TRUE(report.has_value()) << report.error().what;
-  return report.value_or(ScanReport{});
-}
-
-Verdict verdict_of(std::string_view bytes) {
-  return scanned(bytes).verdict;
-}
-
-std::set<std::string> rules_of(const ScanReport& report) {
-  std::set<std::string> ids;
-  for (const Finding& finding : report.findings) ids.insert(finding.rule->id);
-  return ids;
-}
-std::set<std::string> rules_of(std::string_view bytes) {
-  return rules_of(scanned(bytes));
-}
-
-// A checkpoint around any pickle, without storages.
-std::string torch_file(const std::string& data_pkl) {
-  return torch_zip(data_pkl, {}).build();
-}
 
 // What a pickler writes for `module.name(*arguments)`.
 std::string call(std::string_view module, std::string_view name, std::string_view argument) {
@@ -682,16 +653,6 @@ TEST(ScanSuspicious, WhatDependsOnTheLoader) {
   EXPECT_THAT(rules_of(proto(5) + "\x97."), Contains("TARE-PKL-011"));
 }
 
-TEST(ScanSuspicious, TorchScript) {
-  const auto report =
-      scanned(clean_torch_zip()
-                  .add(torch_record("m/code/__torch__.py", "def f(x):\n  return x\n"))
-                  .build());
-  EXPECT_EQ(report.verdict, Verdict::kSuspicious);
-  EXPECT_THAT(rules_of(report), ElementsAre("TARE-JIT-001"));
-  EXPECT_EQ(report.findings[0].evidence, "def f(x):");
-}
-
 TEST(ScanSuspicious, UnknownParts) {
   for (const auto& [name, content] :
        std::vector<std::pair<const char*, std::string>>{{"m/readme.txt", "some text"},
@@ -825,6 +786,28 @@ TEST(ScanSafetensors, FilesThatCannotBeRead) {
     EXPECT_EQ(report.verdict, Verdict::kUnreadable);
     EXPECT_THAT(rules_of(report), ElementsAre("TARE-GEN-002"));
   }
+}
+
+TEST(ScanSafetensors, OddNames) {
+  for (const std::string name : {"", "a\\u0000b", "../x", "a/../b", "/etc/passwd", "..", "a\\\\b",
+                                 "\\u001b[2J", "a\\n"}) {
+    const auto report =
+        scanned(safetensors_file("{" + tensor_json(name, "F32", "[1]", 0, 4) + "}", "1234"));
+    EXPECT_EQ(report.verdict, Verdict::kSuspicious) << name;
+    EXPECT_THAT(rules_of(report), ElementsAre("TARE-TEN-003")) << name;
+  }
+}
+
+TEST(ScanSafetensors, WithAnotherFileInIt) {
+  const std::string pickle = proto(4) + stack_global("os", "system") + text("id") + "\x85R.";
+  const std::string json = "{" + tensor_json("t", "F32", "[1]", 0, 4) + "}";
+  // Whoever looks for an archive from the end finds one.
+  const std::string zip = torch_file(pickle);
+  const std::string all =
+      "{" + tensor_json("t", "U8", "[" + std::to_string(zip.size()) + "]", 0, zip.size()) + "}";
+  EXPECT_TRUE(runs(scanned(safetensors_file(all, zip)), "os.system('id')"));
+  EXPECT_TRUE(runs(scanned(safetensors_file(json, "1234") + pickle), "os.system('id')"));
+  EXPECT_TRUE(runs(scanned(pickle + safetensors_file(json, "1234")), "os.system('id')"));
 }
 
 // ---- in general

@@ -15,10 +15,12 @@ namespace {
 constexpr std::uint64_t kSmall = std::uint64_t{128} << 10;
 constexpr const char* kTooLarge = "not scanned: larger than --max-size";
 
-// How many bytes of `out` there were up to the end of the file.
-Result<std::size_t> read_to_end(int fd, std::span<std::byte> out) {
+constexpr const char* kChanged = "the file changed while it was read";
+
+// How many bytes of `out` there were up to the end of the file; content with the first `enough`.
+Result<std::size_t> read_to_end(int fd, std::span<std::byte> out, std::size_t enough) {
   std::size_t done = 0;
-  while (done < out.size()) {
+  while (done < enough) {
     const ssize_t got = ::read(fd, out.data() + done, out.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
@@ -64,9 +66,7 @@ std::optional<Result<ScanReport>> FileJudge::open(FoundFile found) {
   if (options_.max_size && file->size() > *options_.max_size) {
     return fail(ErrorCode::kLimit, kTooLarge);
   }
-  auto report = judge_file(*file, std::move(found.parts));
-  if (!file->has_changed()) return report;
-  return fail(ErrorCode::kMismatch, "the file changed while it was read");
+  return judge_file(*file, std::move(found.parts));
 }
 
 Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<FileRange> parts) {
@@ -82,10 +82,14 @@ ScanOptions FileJudge::scan_options() const {
   return options;
 }
 
+// What was read is what is judged, whatever becomes of the file. One byte more than there should be
+// tells whether it has grown.
 Result<ScanReport> FileJudge::judge_small(const RegularFile& file) {
-  buffer_.resize(kSmall);
-  const auto length = read_to_end(file.fd(), std::span(buffer_).first(file.size()));
+  buffer_.resize(kSmall + 1);
+  const auto length =
+      read_to_end(file.fd(), std::span(buffer_).first(file.size() + 1), file.size());
   if (!length) return std::unexpected(length.error());
+  if (*length != file.size() && file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
   return scan(std::span(buffer_).first(*length), scan_options());
 }
 
@@ -98,6 +102,7 @@ Result<ScanReport> FileJudge::judge_mapped(const RegularFile& file, std::vector<
                     : scan_file({"", std::move(*input), false, std::move(parts)}, scan_options());
   if (guard.damaged())
     return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
+  if (file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
   return report;
 }
 
@@ -106,7 +111,7 @@ Result<ScanReport> FileJudge::judge_stdin() {
   Spool spool;
   std::vector<std::byte> block(std::size_t{1} << 20);
   for (;;) {
-    const auto length = read_to_end(STDIN_FILENO, block);
+    const auto length = read_to_end(STDIN_FILENO, block, block.size());
     if (!length) return std::unexpected(length.error());
     if (*length == 0) break;
     if (options_.max_size && spool.size() + *length > *options_.max_size) {

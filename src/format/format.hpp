@@ -15,6 +15,7 @@ namespace tare::format {
 
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
+  kScriptPickle,  // the same in an archive of TorchScript, whose classes are code of the archive
   kTorchScript,   // TorchScript source code
   kNativeCode,    // compiled code, or what a loader compiles, or how
   kTensorData,    // raw elements that a tensor refers to
@@ -50,6 +51,7 @@ enum class NoteKind : std::uint8_t {
   kLink,        // a name for something else in the same file
   kPlugin,      // reading it takes code that is not in the library
   kEntity,      // XML that makes its reader open files or addresses
+  kOddName,     // a tensor has a name that a program may trip over; the path is that name
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.

@@ -20,6 +20,11 @@ enum class PartKind : std::uint8_t {
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
   kNested,        // a file of any format
+  kTemplate,      // a Jinja template
+  kOnnx,          // an ONNX model: graphs and functions
+  kTflite,        // a TensorFlow Lite model
+  kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
+  kNotAnalysed,   // recognised by its format, which says no more
   kUnknown,       // nothing here understands it
 };
 
@@ -38,6 +43,10 @@ enum class NoteKind : std::uint8_t {
   kTensor,      // a tensor that does not fit its storage
   kTrailing,    // bytes that belong to nothing
   kExtraction,  // extracting it changes other files, or hangs
+  // Of GGUF: what readers differ about, what lies outside of the file, what overflows.
+  kGgufHeader,
+  kGgufBounds,
+  kGgufOverflow,
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -96,6 +105,11 @@ extern const Format kTorchLegacy;
 extern const Format kNpy;
 extern const Format kCompressed;
 extern const Format kSafetensors;
+extern const Format kGguf;
+extern const Format kGgml;
+extern const Format kOnnx;
+extern const Format kTflite;
+extern const Format kTensorflow;
 extern const Format kPickle;
 
 }  // namespace tare::format

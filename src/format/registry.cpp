@@ -10,8 +10,9 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array<const Format*, 7> kFormats = {
-    &kTar, &kZip, &kTorchLegacy, &kNpy, &kCompressed, &kSafetensors, &kPickle};
+constexpr std::array<const Format*, 12> kFormats = {
+    &kTar,  &kZip,  &kTorchLegacy, &kNpy,    &kCompressed, &kSafetensors,
+    &kGguf, &kGgml, &kOnnx,        &kTflite, &kTensorflow, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -32,7 +33,7 @@ constexpr std::array kSignatures = {
     Signature{"<!doctype"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<html"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
-    Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
+    Signature{"GGUF"sv, "a GGUF model"},
     Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
     Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},

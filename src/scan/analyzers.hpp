@@ -21,4 +21,13 @@ std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findi
 // TorchScript source: what it could do when a loader compiles and runs it.
 void analyze_torchscript(const format::Part& part, Findings& findings);
 
+// An ONNX model: paths, operators, functions, sizes.
+void analyze_onnx(const format::Part& part, Findings& findings);
+
+// A TensorFlow Lite model: operators, and bounds of what it refers to.
+void analyze_tflite(const format::Part& part, Findings& findings);
+
+// A SavedModel, MetaGraph or graph of TensorFlow: operators, and paths.
+void analyze_tensorflow(const format::Part& part, Findings& findings);
+
 }  // namespace tare

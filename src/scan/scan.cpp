@@ -27,6 +27,12 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kContainerTrailing;
     case format::NoteKind::kExtraction:
       return scan_rules::kContainerExtraction;
+    case format::NoteKind::kGgufHeader:
+      return scan_rules::kGgufHeader;
+    case format::NoteKind::kGgufBounds:
+      return scan_rules::kGgufBounds;
+    case format::NoteKind::kGgufOverflow:
+      return scan_rules::kGgufOverflow;
   }
   return scan_rules::kUnknownPart;
 }
@@ -191,6 +197,12 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
       return;
+    case format::PartKind::kOnnx:
+      return analyze_onnx(part, findings_);
+    case format::PartKind::kTflite:
+      return analyze_tflite(part, findings_);
+    case format::PartKind::kTensorflow:
+      return analyze_tensorflow(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -199,6 +211,10 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return;
     case format::PartKind::kNested:
       return add_task(part, task.depth);
+    case format::PartKind::kNotAnalysed:
+      return add(findings_, scan_rules::kNotAnalysed, part.path, part.base,
+                 std::string(describe_content(part.bytes)) + ": recognised, not analysed");
+    case format::PartKind::kTemplate:
     case format::PartKind::kUnknown:
       return add_unknown(part);
   }
@@ -254,6 +270,13 @@ Result<ScanReport> scan_file(const ModelFile& file) {
     ScanReport report;
     report.formats.emplace_back("index");
     report.size = bytes.size();
+    report.parts = 1;
+    return report;
+  }
+  if (file.is_raw) {
+    ScanReport report;
+    report.formats.emplace_back("tensor data");
+    report.size = report.tensor_bytes = bytes.size();
     report.parts = 1;
     return report;
   }

@@ -371,7 +371,8 @@ bool GgufReader::leave_out(const TensorInfo& info, NoteKind kind, ErrorCode code
 void GgufReader::check_layout() {
   std::vector<const TensorInfo*> order;
   for (const TensorInfo& info : view_.tensors) order.push_back(&info);
-  std::ranges::stable_sort(order, {}, &TensorInfo::offset);
+  std::ranges::sort(order, {},
+                    [](const TensorInfo* info) { return std::pair(info->offset, info->at); });
   std::uint64_t end = view_.data_offset;
   for (const TensorInfo* info : order) {
     if (info->offset < end && info->bytes > 0) {

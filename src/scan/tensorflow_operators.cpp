@@ -1,12 +1,13 @@
 #include "scan/tensorflow_operators.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 namespace tare {
 namespace {
 
-constexpr std::array kKnown = {
+// No std::array: clang does not deduce the size of one with hundreds of elements.
+constexpr std::string_view kKnown[] = {
 #define TARE_TF_KNOWN(name) std::string_view(#name),
 #define TARE_TF_REACHES(name, reason)
 #include "scan/tensorflow_operators.def"
@@ -19,9 +20,9 @@ struct Reach {
   const char* reason;
 };
 
-constexpr std::array kReaches = {
+constexpr Reach kReaches[] = {
 #define TARE_TF_KNOWN(name)
-#define TARE_TF_REACHES(name, reason) Reach{#name, reason},
+#define TARE_TF_REACHES(name, reason) {#name, reason},
 #include "scan/tensorflow_operators.def"
 #undef TARE_TF_KNOWN
 #undef TARE_TF_REACHES
@@ -37,8 +38,8 @@ bool is_known_tensorflow_operator(std::string_view name) {
 }
 
 const char* tensorflow_operator_reach(std::string_view name) {
-  const auto found = std::ranges::lower_bound(kReaches, name, {}, &Reach::name);
-  return found != kReaches.end() && found->name == name ? found->reason : nullptr;
+  const Reach* const found = std::ranges::lower_bound(kReaches, name, {}, &Reach::name);
+  return found != std::end(kReaches) && found->name == name ? found->reason : nullptr;
 }
 
 }  // namespace tare

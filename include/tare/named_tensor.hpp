@@ -42,7 +42,7 @@ struct SpecialTensor {
   // By kind. Sparse: "indices" and "values" (COO: indices are I64, [axes, entries]), or
   // "compressed_indices", "plain_indices" and "values". Quantized: "elements" (I8, U8 or I32), per
   // channel also "scales" and "zero_points", one for each index of `axis`. Nested: "buffer",
-  // "sizes", "strides", "offsets", or nothing. Blocks: "blocks" (U8). Subclass: what its state holds.
+  // "sizes", "strides", "offsets", or nothing. Blocks: "blocks" (U8). Subclass: its state.
   std::vector<NamedTensor> parts;
   double scale = 1;             // kQuantizedPerTensor: real = (element - zero_point) * scale
   std::int64_t zero_point = 0;  // kQuantizedPerTensor

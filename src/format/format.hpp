@@ -25,6 +25,9 @@ enum class PartKind : std::uint8_t {
   kConfig,        // JSON of a Hugging Face library
   kKerasConfig,   // JSON of Keras
   kNested,        // a file of any format
+  kOnnx,          // an ONNX model: graphs and functions
+  kTflite,        // a TensorFlow Lite model
+  kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -52,6 +55,10 @@ enum class NoteKind : std::uint8_t {
   kPlugin,      // reading it takes code that is not in the library
   kEntity,      // XML that makes its reader open files or addresses
   kOddName,     // a tensor has a name that a program may trip over; the path is that name
+  // Of GGUF: what readers differ about, what lies outside of the file, what overflows.
+  kGgufHeader,
+  kGgufBounds,
+  kGgufOverflow,
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -123,6 +130,11 @@ extern const Format kHdf5;
 extern const Format kRecognised;
 // What the bytes are, of which kRecognised says no more: "a TensorRT engine"; empty if nothing.
 const char* recognised_text(ByteSpan bytes);
+extern const Format kGguf;
+extern const Format kGgml;
+extern const Format kOnnx;
+extern const Format kTflite;
+extern const Format kTensorflow;
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -10,9 +10,10 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array kFormats = {&kTar,         &kZip,        &kTorchLegacy, &kNpy,
-                                 &kHdf5,        &kCompressed, &kSafetensors, &kHfConfig,
-                                 &kKerasConfig, &kJinja,      &kRecognised,  &kPickle};
+constexpr std::array kFormats = {
+    &kTar,        &kZip,   &kTorchLegacy, &kNpy,  &kHdf5, &kCompressed, &kSafetensors, &kHfConfig,
+    &kKerasConfig, &kJinja, &kGguf,        &kGgml, &kOnnx, &kTflite,     &kTensorflow,  &kRecognised,
+    &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -33,7 +34,7 @@ constexpr std::array kSignatures = {
     Signature{"<!doctype"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<html"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
-    Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
+    Signature{"GGUF"sv, "a GGUF model"},
     Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
     Signature{"\x7F"

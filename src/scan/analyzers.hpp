@@ -46,4 +46,13 @@ void analyze_config(const format::Part& part, Findings& findings);
 // A configuration of Keras: what it makes Keras import, run and read.
 void analyze_keras_config(const format::Part& part, Findings& findings);
 
+// An ONNX model: paths, operators, functions, sizes.
+void analyze_onnx(const format::Part& part, Findings& findings);
+
+// A TensorFlow Lite model: operators, and bounds of what it refers to.
+void analyze_tflite(const format::Part& part, Findings& findings);
+
+// A SavedModel, MetaGraph or graph of TensorFlow: operators, and paths.
+void analyze_tensorflow(const format::Part& part, Findings& findings);
+
 }  // namespace tare

@@ -42,6 +42,12 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kXmlEntity;
     case format::NoteKind::kOddName:
       return scan_rules::kTensorName;
+    case format::NoteKind::kGgufHeader:
+      return scan_rules::kGgufHeader;
+    case format::NoteKind::kGgufBounds:
+      return scan_rules::kGgufBounds;
+    case format::NoteKind::kGgufOverflow:
+      return scan_rules::kGgufOverflow;
   }
   return scan_rules::kUnknownPart;
 }
@@ -298,6 +304,12 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_config(part, findings_);
     case format::PartKind::kKerasConfig:
       return analyze_keras_config(part, findings_);
+    case format::PartKind::kOnnx:
+      return analyze_onnx(part, findings_);
+    case format::PartKind::kTflite:
+      return analyze_tflite(part, findings_);
+    case format::PartKind::kTensorflow:
+      return analyze_tensorflow(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -311,7 +323,7 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return add_task(part, task);
     case format::PartKind::kRecognised:
       return add(findings_, scan_rules::kRecognisedOnly, part.path, part.base,
-                 std::string(format::recognised_text(part.bytes)) + ": recognised, not analysed");
+                 std::string(describe_content(part.bytes)) + ": recognised, not analysed");
     case format::PartKind::kUnknown:
       return add_unknown(part, task);
   }
@@ -418,6 +430,13 @@ Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) 
     ScanReport report;
     report.formats.emplace_back("index");
     report.size = bytes.size();
+    report.parts = 1;
+    return report;
+  }
+  if (file.is_raw) {
+    ScanReport report;
+    report.formats.emplace_back("tensor data");
+    report.size = report.tensor_bytes = bytes.size();
     report.parts = 1;
     return report;
   }

@@ -247,6 +247,7 @@ class PartLister {
   PartKind classify_pickle(ByteSpan content) const;
   PartKind classify(std::string_view name, ByteSpan content) const;
   void note_references();
+  bool has_no_elements(const Part& pickle) const;
   void check_pickle(const Part& part);
   bool is_of_storage(std::string_view name) const;
   bool is_elements(std::string_view name) const;
@@ -420,10 +421,21 @@ PartList PartLister::list() {
   return std::move(list_);
 }
 
+// torch.jit.save writes the inputs that a module was traced with, and leaves their elements out:
+// only their shapes are of use (torch.jit.load with _restore_shapes).
+bool PartLister::has_no_elements(const Part& pickle) const {
+  const std::string folder = folder_ + "traced_inputs";
+  if (kind_ != ArchiveKind::kTorchScript || pickle.path != folder + ".pkl") return false;
+  return std::ranges::all_of(list_.parts, [&](const Part& part) {
+    return !part.path.starts_with(folder + "/") || part.bytes.empty();
+  });
+}
+
 // What it refers to, and whether its tensors fit into that.
 void PartLister::check_pickle(const Part& part) {
   pickle::Run run = pickle::run(part.bytes);
   collect_storage_keys(run, keys_);
+  if (has_no_elements(part)) return;
   object::Surroundings surroundings;
   surroundings.externals =
       std::make_unique<AnyStorages>(by_name_, lower_case(folder_), lower_case(part.path));

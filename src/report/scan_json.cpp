@@ -55,6 +55,7 @@ Json totals_json(const ScanTotals& totals) {
           {"failed", totals.failed},
           {"skipped", totals.skipped},
           {"excluded", totals.excluded},
+          {"out_of_time", totals.out_of_time},
           {"folder_links", totals.folder_links},
           {"findings", totals.findings},
           {"suppressed", totals.suppressed},

@@ -147,7 +147,7 @@ class Reports(TareTest):
         self.assertEqual(document["totals"], {
             "files": 1, "safe": 1, "suspicious": 0, "unreadable": 0, "dangerous": 0, "unknown": 0,
             "failed": 0,
-            "skipped": 0, "excluded": 0, "folder_links": 0, "findings": 0, "suppressed": 0,
+            "skipped": 0, "excluded": 0, "out_of_time": 0, "folder_links": 0, "findings": 0, "suppressed": 0,
             "bytes": os.path.getsize(self.path("benign.pt"))})
 
     def test_fingerprints_follow_the_finding_and_not_the_file(self):

@@ -56,6 +56,7 @@ bench: ## build and run the benchmarks
 	python3 -B bench/header_bench.py $(RELEASE)
 	python3 -B bench/safetensors_bench.py $(RELEASE)
 	python3 -B bench/checkpoint_bench.py $(RELEASE)
+	python3 -B bench/scan_bench.py $(RELEASE)
 
 debug: ## a build to debug, build/debug/tare
 	cmake --preset debug

@@ -92,6 +92,98 @@ def indexes():
     yield b'{"weight_map":{"a":"1","\\u0061":"2"},"metadata":{"k":"v","n":1e5,"l":[{}]}}'
 
 
+def hdf5():
+    """A float dataset "w", by hand: superblock 2, object headers 2."""
+    def header(*messages):
+        content = b"".join(bytes([kind]) + len(data).to_bytes(2, "little") + b"\0" + data for kind, data in messages)
+        return b"OHDR\x02\x02" + len(content).to_bytes(4, "little") + content + bytes(4)
+
+    def number(value):
+        return value.to_bytes(8, "little")
+
+    f32 = bytes.fromhex("11201f000400000000002000170800177f000000")
+    data = header((1, b"\x02\x01\0\x01" + number(2)), (3, f32), (8, b"\x03\x01" + number(48) + number(8)))
+    root = header((6, b"\x01\0\x01w" + number(56)))
+    end = 56 + len(data) + len(root)
+    front = b"\x89HDF\r\n\x1a\n\x02\x08\x08\0" + number(0) + b"\xff" * 8 + number(end) + number(56 + len(data)) + bytes(4)
+    yield front + bytes(8) + data + root
+
+
+def configurations():
+    yield json.dumps({"auto_map": {"AutoModel": "a/b--c.D"}, "chat_template": [{"template": "{{ x.__class__ }}"}]}).encode()
+    yield json.dumps({"module": "keras.layers", "class_name": "Lambda", "config": {"function": ["4wEA", None]}}).encode()
+    yield b"{% for m in messages %}{{ m['role'] ~ '\\x41' | trim }}{# c #}{% raw %}{{{% endraw %}{% endfor %}"
+    yield b"{% macro m(a) %}{{ a.get('b') }}{% endmacro %}{{ m(dict(a=1)) }}{{ x|map('attr', 'y') }}"
+    yield b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4"/>'
+    yield b"\x81\xa1w\xc7\x0a\x01\x93\x91\x01\xa2f4\xc4\x01\0"
+
+
+def gguf():
+    """Keys of every kind and three tensors, in both byte orders."""
+    for big in (False, True):
+        def number(value, width, order="big" if big else "little"):
+            return value.to_bytes(width, order)
+
+        def text(value):
+            return number(len(value), 8) + value
+
+        keys = [text(b"general.alignment") + number(4, 4) + number(32, 4),
+                text(b"tokenizer.chat_template") + number(8, 4) + text(b"{{ x }}"),
+                text(b"a") + number(9, 4) + number(8, 4) + number(2, 8) + text(b"b") + text(b""),
+                text(b"c") + number(9, 4) + number(6, 4) + number(2, 8) + bytes(8),
+                text(b"d") + number(7, 4) + b"\1", text(b"e") + number(12, 4) + bytes(8)]
+        infos = [text(b"w") + number(2, 4) + number(2, 8) + number(3, 8) + number(0, 4) + number(0, 8),
+                 text(b"q") + number(1, 4) + number(32, 8) + number(2, 4) + number(32, 8),
+                 text(b"s") + number(0, 4) + number(27, 4) + number(64, 8)]
+        head = b"GGUF" + number(3, 4) + number(len(infos), 8) + number(len(keys), 8) + b"".join(keys + infos)
+        yield head + bytes(-len(head) % 32) + bytes(96)
+
+
+def message(*fields):
+    """A protobuf message: (number, int or bytes) each."""
+    def varint(value):
+        out = b""
+        while value >= 128:
+            out, value = out + bytes([value & 127 | 128]), value >> 7
+        return out + bytes([value])
+
+    return b"".join(varint(n << 3) + varint(v) if isinstance(v, int) else varint(n << 3 | 2) + varint(len(v)) + v
+                    for n, v in fields)
+
+
+def onnx():
+    raw = message((1, 2), (2, 1), (8, b"w"), (9, bytes(8)))
+    typed = message((1, 2), (2, 6), (8, b"t"), (5, b"\1\2"))
+    outside = message((1, 2), (2, 1), (8, b"x"), (13, message((1, b"location"), (2, b"../x"))), (14, 1))
+    sparse = message((1, message((1, 1), (2, 1), (9, bytes(4)))), (2, message((1, 1), (2, 7), (9, bytes(8)))), (3, 6))
+    inner = message((1, message((1, b"a"), (4, b"Relu"))), (5, raw))
+    node = message((1, b"a"), (2, b"b"), (4, b"If"), (5, message((1, b"then"), (6, inner), (20, 5))), (7, b"my"))
+    function = message((1, b"f"), (10, b"my"), (7, message((4, b"f"), (7, b"my"))))
+    graph = message((1, node), (2, b"g"), (5, raw), (5, typed), (5, outside), (15, sparse))
+    yield message((1, 8), (2, b"p"), (7, graph), (8, message((1, b""), (2, 17))), (25, function))
+
+
+def tensorflow():
+    text = message((5, message((1, b"value"), (2, message((8, message((1, 7), (8, b"/etc/x"))))))))
+    nodes = [message((1, b"c"), (2, b"Const")) + text, message((1, b"j"), (2, b"StringJoin"), (3, b"c"), (3, b"x")),
+             message((1, b"r"), (2, b"RestoreV2"), (3, b"j:0")), message((1, b"p"), (2, b"StatefulPartitionedCall"), (3, b"c"))]
+    function = message((1, message((1, b"f"))), (3, nodes[0]), (3, nodes[2]))
+    graph = message(*[(1, node) for node in nodes], (2, message((1, function))))
+    meta = message((1, message((4, b"serve"))), (2, graph), (6, message((2, b"vocab"))))
+    yield from (graph, meta, message((1, 1), (2, meta)))
+
+
+# A graph with a constant and a custom operator, by flatbuffers 25.12.19.
+TFLITE = (
+    "1800000054464c3300000e00140010000c000800000004000e000000bc0000000c000000100000000300000001000000"
+    "38000000010000000c00000008000c000b00040008000000080000000000002007000000466c6578416464000c001400"
+    "10000c00080004000c0000001000000034000000300000000c0000000100000018000000010000003000000000000a00"
+    "0c000000080004000a000000080000000400000001000000000000000c0010000c000000080004000c0000000c000000"
+    "010000000c00000001000000770000000100000002000000020000001c0000000c000000000006000800040006000000"
+    "0c0000000400040004000000080000000000000000000000"
+)
+
+
 def main():
     rng = random.Random(5)
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
@@ -100,6 +192,8 @@ def main():
     seeds += npy()
     seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
+    seeds += [*hdf5(), *configurations()]
+    seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -64,6 +64,7 @@ struct ModelFile {
   bool is_index = false;  // holds no tensors, but says which file does
   // Files inside of it, by offset, that loaders read one by one; nothing if it is one file.
   std::vector<FileRange> parts{};
+  bool is_raw = false;  // holds elements of tensors and nothing else, to whoever reads the model
 };
 
 class Model {

@@ -26,6 +26,7 @@ enum class SpecialKind : std::uint8_t {
   kQuantizedPerChannel,
   kNested,    // tensors of different shapes, one behind the other
   kMeta,      // shape and type without elements
+  kBlockQuantized,  // blocks of elements with scales of their own, as ggml has them
   kSubclass,  // a class that keeps its elements in other tensors, in a way of its own
 };
 
@@ -41,12 +42,12 @@ struct SpecialTensor {
   // By kind. Sparse: "indices" and "values" (COO: indices are I64, [axes, entries]), or
   // "compressed_indices", "plain_indices" and "values". Quantized: "elements" (I8, U8 or I32), per
   // channel also "scales" and "zero_points", one for each index of `axis`. Nested: "buffer",
-  // "sizes", "strides", "offsets", or nothing. Subclass: what its state holds.
+  // "sizes", "strides", "offsets", or nothing. Blocks: "blocks" (U8). Subclass: its state.
   std::vector<NamedTensor> parts;
   double scale = 1;             // kQuantizedPerTensor: real = (element - zero_point) * scale
   std::int64_t zero_point = 0;  // kQuantizedPerTensor
   std::uint64_t axis = 0;       // kQuantizedPerChannel
-  std::string class_name;       // kSubclass: "module.Name", text of the input
+  std::string class_name;       // kSubclass: "module.Name", text of the input; blocks: "Q4_K"
 
   const TensorView* part(std::string_view part_name) const;
 };

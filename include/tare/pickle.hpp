@@ -12,6 +12,7 @@
 // other.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <iterator>
 #include <memory>
@@ -371,6 +372,8 @@ struct Limits {
   bool fast = true;
   // What knows of bytes between the opcodes; null if there are none.
   InlineData* inline_data = nullptr;
+  // When to give up: looked at every few thousand opcodes.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
 enum class End : std::uint8_t {

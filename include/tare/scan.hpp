@@ -6,6 +6,7 @@
 // claims and what it does not). Same bytes, same report.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -40,6 +41,11 @@ struct Rule {
   const char* title;  // what was found
   const char* why;    // why it matters, one sentence
   const char* what_to_do;
+  // What its page in docs/rules/ says besides.
+  const char* security_severity = "";  // 0.1 to 10.0, on the scale of CVSS: "9.8"
+  const char* example = "";            // lines of what is found, decompiled or as bytes
+  const char* fix = "";                // for whoever makes such files
+  const char* references = "";         // ids of advisories and weaknesses: "CWE-502 CVE-2025-32434"
 };
 
 struct Finding {
@@ -49,6 +55,7 @@ struct Finding {
   std::string opcode;        // for pickles: the opcode at `offset`
   std::string evidence;      // what would run, as a line of Python; printable ASCII
   std::string detail;        // what exactly, in one sentence
+  std::string name;          // for pickles: "module.name" of what it is about
   // Where `offset` is in the file itself; Error::kNoOffset in what was decompressed.
   std::uint64_t file_offset = Error::kNoOffset;
   // Some bytes of the entry around `offset`, of which this many stand before it.
@@ -60,6 +67,16 @@ struct Finding {
   Verdict severity() const { return rule->severity; }
 };
 
+class Policy;
+
+struct ScanOptions {
+  const Policy* policy = nullptr;  // what a user adds to the policy; outlives the scan
+  std::string path;                // of the file, as the policy's patterns have it
+  // Then the scan ends, with what it has found and a finding that says so: looked at between parts
+  // and inside of pickles. Decompressing one entry, which is bounded by its size, is not cut short.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
 struct ScanReport {
   Verdict verdict = Verdict::kSafe;
   std::vector<std::string> formats;  // what the file is; several for a polyglot
@@ -67,15 +84,16 @@ struct ScanReport {
   std::uint64_t size = 0;            // bytes of the file
   std::uint64_t parts = 0;           // parts that were judged
   std::uint64_t tensor_bytes = 0;    // raw tensor data: bounds checked, values not looked at
+  bool out_of_time = false;          // the deadline passed before all was judged
 };
 
 // Judges the bytes of one file. Errors: kWrongFormat if no format that tare knows recognises them
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
-Result<ScanReport> scan(ByteSpan bytes);
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options = {});
 // Judges one file of a model, by the parts that the model takes from it. Bytes of no part are not
 // understood. The index of a sharded model holds names and nothing else: it is safe.
-Result<ScanReport> scan_file(const ModelFile& file);
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options = {});
 
 struct FileReport {
   std::filesystem::path path;
@@ -84,7 +102,9 @@ struct FileReport {
 // Judges what a path names: a file, or every file of a distributed checkpoint in its folder,
 // whether or not it can be opened as a model. Errors of a report: those of scan(), of Input::map(),
 // and kNotAFile for any other folder; folders inside of a checkpoint have reports with this error.
-std::vector<FileReport> scan_path(const std::filesystem::path& path);
+// `policy` may be null.
+std::vector<FileReport> scan_path(const std::filesystem::path& path,
+                                  const Policy* policy = nullptr);
 
 // Every rule, ordered by id.
 std::span<const Rule> rules();

@@ -146,13 +146,15 @@ const char* anomaly_text(AnomalyKind kind) {
 
 Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
   Reader reader(bytes, limits);
-  const auto directory = reader.find_directory();
-  if (!directory) return std::unexpected(directory.error());
-  if (auto read = reader.read_directory(*directory); !read) return std::unexpected(read.error());
+  if (auto found = reader.find_directory(); !found) return std::unexpected(found.error());
+  const Directory& directory = *reader.directory_;
+  if (auto read = reader.read_directory(directory); !read) return std::unexpected(read.error());
   for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
   reader.check_names();
-  reader.check_layout(*directory);
+  reader.check_layout(directory);
   reader.drop_inner_directories();
+  reader.mark_disputed();
+  for (const Gap gap : reader.gaps_) reader.read_gap(gap);
   std::ranges::stable_sort(reader.anomalies_, {}, &Anomaly::offset);
   return reader;
 }
@@ -168,10 +170,10 @@ bool Reader::is_directory_start(std::uint64_t offset, const Directory& directory
 // find the directory: PyTorch takes the offset as written; Python's zipfile takes the bytes in
 // front of the end records, and counts all offsets from what follows of that (so that an archive
 // may stand behind other bytes). An end record fits if either finds a central header.
-std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) {
+void Reader::directory_at(std::uint64_t end_record) {
   Cursor cursor(bytes_, end_record);
-  if (cursor.read<std::uint32_t>() != kEndSignature) return std::nullopt;
-  if (cursor.remaining() < kEndRecordBytes - 4) return std::nullopt;
+  if (cursor.read<std::uint32_t>() != kEndSignature) return;
+  if (cursor.remaining() < kEndRecordBytes - 4) return;
   cursor.take(6);  // disk numbers, entries on this disk
   const std::uint64_t count16 = *cursor.read<std::uint16_t>();
   const std::uint64_t size32 = *cursor.read<std::uint32_t>();
@@ -211,40 +213,48 @@ std::optional<Reader::Directory> Reader::directory_at(std::uint64_t end_record) 
     }
   }
   const bool as_written = is_directory_start(directory.offset, directory);
-  if (directory.size > directory.records)
-    return as_written ? std::optional(directory) : std::nullopt;
+  if (as_written) add_directory(directory);
+  if (directory.size > directory.records) return;
   const std::uint64_t in_front = directory.records - directory.size;
-  if (in_front == directory.offset || !is_directory_start(in_front, directory)) {
-    return as_written ? std::optional(directory) : std::nullopt;
-  }
-  if (as_written) {  // two directories, and loaders that take either
-    note(AnomalyKind::kSecondDirectory, in_front);
-    return directory;
-  }
-  if (in_front < directory.offset) return std::nullopt;
-  directory.base = in_front - directory.offset;
+  if (in_front == directory.offset || !is_directory_start(in_front, directory)) return;
+  // Two directories, and loaders that take either; of a second one offsets count from anywhere.
+  if (in_front < directory.offset && !as_written) return;
+  directory.base = in_front > directory.offset ? in_front - directory.offset : 0;
   directory.offset = in_front;
-  return directory;
+  add_directory(directory);
 }
 
-Result<Reader::Directory> Reader::find_directory() {
+void Reader::add_directory(const Directory& directory) {
+  if (!directory_) {
+    directory_ = directory;
+    return;
+  }
+  const bool same_end = directory.end_offset == directory_->end_offset;
+  note(AnomalyKind::kSecondDirectory, same_end ? directory.offset : directory.end_offset);
+  if (others_.size() <= kMaxOthers) others_.push_back(directory);
+}
+
+std::vector<Reader> Reader::others() const {
+  std::vector<Reader> readers;
+  for (const Directory& directory : others_) {
+    if (readers.size() == kMaxOthers) break;
+    Reader reader(bytes_, limits_);
+    if (!reader.read_directory(directory)) continue;
+    for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
+    readers.push_back(std::move(reader));
+  }
+  return readers;
+}
+
+Result<void> Reader::find_directory() {
   const std::uint64_t lowest = bytes_.size() > kEndRecordBytes + kMaxCommentBytes
                                    ? bytes_.size() - kEndRecordBytes - kMaxCommentBytes
                                    : 0;
-  std::optional<Directory> found;
   if (bytes_.size() >= kEndRecordBytes) {
     auto at = last_end_signature(bytes_, lowest, bytes_.size() - kEndRecordBytes + 1);
-    for (; at; at = last_end_signature(bytes_, lowest, *at)) {
-      const auto directory = directory_at(*at);
-      if (!directory) continue;
-      if (!found) {
-        found = directory;
-      } else {
-        note(AnomalyKind::kSecondDirectory, *at);
-      }
-    }
+    for (; at; at = last_end_signature(bytes_, lowest, *at)) directory_at(*at);
   }
-  if (found) return *found;
+  if (directory_) return {};
   if (signature_at(bytes_, 0) == kLocalSignature) {
     return fail(ErrorCode::kTruncated,
                 "starts like a zip archive but has no central directory: an incomplete download?",
@@ -294,6 +304,7 @@ Result<void> Reader::read_directory(const Directory& directory) {
   }
   if (entries_.size() != directory.count || cursor.remaining() != 0) {
     note(AnomalyKind::kDirectoryTruncated, cursor.offset());
+    add_gap(cursor.offset(), end);
   }
   return {};
 }
@@ -374,12 +385,76 @@ void Reader::check_local_header(std::size_t index) {
     note(AnomalyKind::kLocalSizeDiffers, entry.header_offset, index);
   }
   entry.data_offset = cursor.offset();
+  const bool same_size = deferred || (!size_differs && !stored_differs);
+  if (!same_size || method != entry.method || as_text(*name) != entry.name) {
+    note_other_reading(entry, flags, method, same_size ? entry.stored_size : stored32,
+                       same_size ? entry.size : size32, as_text(*name));
+  }
   if (entry.stored_size > cursor.remaining() ||
       (entry.method == kStored && entry.size != entry.stored_size)) {
     note(AnomalyKind::kSizeOutOfBounds, entry.central_offset, index);
     return;
   }
   entry.readable = true;
+}
+
+// What a reader takes from the local header: the bytes as far as there are any.
+void Reader::note_other_reading(const Entry& entry, std::uint16_t flags, std::uint16_t method,
+                                std::uint64_t stored, std::uint64_t size, std::string_view name) {
+  Entry other = entry;
+  // Many entries may share one local header, and so its name.
+  if (local_name_bytes_ + name.size() <= bytes_.size()) other.name = name;
+  local_name_bytes_ += name.size();
+  other.flags = flags;
+  other.method = method;
+  other.stored_size = std::min(stored, bytes_.size() - entry.data_offset);
+  other.size = method == kStored ? other.stored_size : size;
+  other.readable = true;
+  other.disputed = true;
+  local_entries_.push_back(std::move(other));
+}
+
+void Reader::add_gap(std::uint64_t begin, std::uint64_t end) {
+  if (begin < end) gaps_.push_back({begin, end - begin});
+}
+
+// Local headers in bytes that no directory lists.
+void Reader::read_gap(Gap gap) {
+  constexpr std::uint64_t kMost = std::uint64_t{64} << 20;
+  gap.length = std::min(gap.length, kMost);
+  const std::string_view text = as_text(bytes_.subspan(gap.offset, gap.length));
+  for (auto at = text.find("PK\x03\x04"); at != std::string_view::npos;
+       at = text.find("PK\x03\x04", at + 1)) {
+    if (local_entries_.size() >= limits_.max_entries) return;
+    Cursor cursor(bytes_.first(gap.offset + gap.length), gap.offset + at);
+    const auto header = cursor.take(kLocalHeaderBytes);
+    if (!header) return;
+    Cursor fields(*header, 6);
+    Entry entry;
+    entry.flags = *fields.read<std::uint16_t>();
+    entry.method = *fields.read<std::uint16_t>();
+    fields.take(4);
+    entry.crc32 = *fields.read<std::uint32_t>();
+    const std::uint64_t stored = *fields.read<std::uint32_t>();
+    const std::uint64_t size = *fields.read<std::uint32_t>();
+    const auto name = cursor.take(*fields.read<std::uint16_t>());
+    const auto extra = cursor.take(*fields.read<std::uint16_t>());
+    if (!name || !extra) continue;
+    entry.header_offset = gap.offset + at;
+    entry.central_offset = entry.header_offset;
+    entry.data_offset = cursor.offset();
+    const bool is_known = stored != 0 && stored <= cursor.remaining();
+    note_other_reading(entry, entry.flags, entry.method, is_known ? stored : cursor.remaining(),
+                       size, as_text(*name));
+    at = entry.data_offset - gap.offset - 1;
+  }
+}
+
+// Entries that an anomaly is about.
+void Reader::mark_disputed() {
+  for (const Anomaly& anomaly : anomalies_) {
+    if (anomaly.entry != kNoEntry) entries_[anomaly.entry].disputed = true;
+  }
 }
 
 void Reader::check_names() {
@@ -403,6 +478,7 @@ void Reader::check_names() {
     const bool same = entries_[entry].name == entries_[keys[i - 1].index].name;
     note(same ? AnomalyKind::kDuplicateName : AnomalyKind::kCaseCollision,
          entries_[entry].central_offset, entry);
+    entries_[keys[i - 1].index].disputed = true;
   }
 }
 
@@ -442,7 +518,10 @@ void Reader::check_layout(const Directory& directory) {
       note(AnomalyKind::kHiddenBytes, end);
     } else if (!is_descriptor(*last, gap)) {
       note(AnomalyKind::kDescriptorDiffers, end);
+    } else {
+      return;
     }
+    add_gap(end, next);
   };
   for (const std::size_t index : order) {
     const Entry& entry = entries_[index];
@@ -460,7 +539,11 @@ void Reader::check_layout(const Directory& directory) {
     check_gap(directory.offset);
   }
   const std::uint64_t directory_end = directory.offset + directory.size;
-  if (directory_end < directory.records) note(AnomalyKind::kHiddenBytes, directory_end);
+  if (directory_end < directory.records) {
+    note(AnomalyKind::kHiddenBytes, directory_end);
+    add_gap(directory_end, directory.records);
+  }
+  add_gap(directory.end_offset + kEndRecordBytes, bytes_.size());  // the comment, and what follows
   if (!directory.agrees) note(AnomalyKind::kEndRecordsDiffer, directory.records);
   if (directory.end < bytes_.size()) note(AnomalyKind::kSuffixBytes, directory.end);
 }
@@ -468,14 +551,16 @@ void Reader::check_layout(const Directory& directory) {
 // An archive that is an entry of this one has a directory of its own, which no reader takes for
 // that of the outer one: they all look from the end.
 void Reader::drop_inner_directories() {
-  std::erase_if(anomalies_, [this](const Anomaly& anomaly) {
-    return anomaly.kind == AnomalyKind::kSecondDirectory &&
-           std::ranges::any_of(entries_, [&](const Entry& entry) {
-             return entry.readable && entry.method == kStored &&
-                    anomaly.offset >= entry.data_offset &&
-                    anomaly.offset - entry.data_offset < entry.stored_size;
-           });
+  const auto is_inner = [this](std::uint64_t offset) {
+    return std::ranges::any_of(entries_, [offset](const Entry& entry) {
+      return entry.readable && entry.method == kStored && offset >= entry.data_offset &&
+             offset - entry.data_offset < entry.stored_size;
+    });
+  };
+  std::erase_if(anomalies_, [&](const Anomaly& anomaly) {
+    return anomaly.kind == AnomalyKind::kSecondDirectory && is_inner(anomaly.offset);
   });
+  std::erase_if(others_, [&](const Directory& other) { return is_inner(other.end_offset); });
 }
 
 Result<ByteSpan> Reader::raw_bytes(const Entry& entry) const {
@@ -534,6 +619,21 @@ Result<ByteSpan> Reader::content(const Entry& entry, std::vector<std::byte>& inf
   auto bytes = inflate(entry);
   if (!bytes) return std::unexpected(bytes.error());
   inflated = std::move(*bytes);
+  return inflated;
+}
+
+ByteSpan Reader::what_is_there(const Entry& entry, std::uint64_t limit,
+                               std::vector<std::byte>& inflated) const {
+  if (entry.data_offset == 0 || entry.data_offset >= bytes_.size()) return {};
+  const std::uint64_t rest = bytes_.size() - entry.data_offset;
+  const ByteSpan raw = bytes_.subspan(entry.data_offset, std::min(entry.stored_size, rest));
+  if (entry.method != kDeflated) return raw;
+  const DecodeLimits limits{.max_output = limit, .max_ratio = UINT64_MAX};
+  const auto ignored = decode(Codec::kDeflate, raw, limits, [&](ByteSpan piece) -> Result<void> {
+    inflated.insert(inflated.end(), piece.begin(), piece.end());
+    return {};
+  });
+  static_cast<void>(ignored);  // what came before an error is what is there
   return inflated;
 }
 

@@ -35,6 +35,7 @@ struct Entry {
   std::uint64_t central_offset = 0;  // of the central header
   std::uint64_t data_offset = 0;     // of the stored bytes; 0 if the local header is unreadable
   bool readable = false;             // the stored bytes lie inside the archive
+  bool disputed = false;             // readers differ about its name, its size or its bytes
 
   bool is_directory() const { return !name.empty() && name.back() == '/'; }
 };
@@ -86,6 +87,28 @@ class Reader {
   // Sorted by offset.
   const std::vector<Anomaly>& anomalies() const { return anomalies_; }
 
+  // ---- what other readers see
+
+  // The same archive by its other central directories, 8 at most.
+  std::vector<Reader> others() const;
+  // Whether there are more of them.
+  bool has_more_others() const { return others_.size() > kMaxOthers; }
+  // What local headers say that differs from the directory: other methods, sizes and names, and
+  // entries that no directory lists (looked for in the first 64 MiB of each gap). Of the latter,
+  // those whose size stands behind the data reach to the end of the gap.
+  const std::vector<Entry>& local_entries() const { return local_entries_; }
+  // The bytes that belong to no entry and no directory, in order: in front of, between and behind
+  // what the directory lists, and the comment.
+  struct Gap {
+    std::uint64_t offset;
+    std::uint64_t length;
+  };
+  const std::vector<Gap>& gaps() const { return gaps_; }
+  // As much as there is of the bytes of an entry that content() refuses; empty if nothing is. The
+  // stream is inflated as far as it goes, to `limit` bytes at most, whatever its declared size.
+  ByteSpan what_is_there(const Entry& entry, std::uint64_t limit,
+                         std::vector<std::byte>& inflated) const;
+
   // The bytes of a stored entry, in place; kUnsupported for other methods.
   Result<ByteSpan> stored_bytes(const Entry& entry) const;
   // The bytes as they stand in the archive, compressed or not.
@@ -112,8 +135,11 @@ class Reader {
   };
 
   Reader(ByteSpan bytes, const Limits& limits) : bytes_(bytes), limits_(limits) {}
-  Result<Directory> find_directory();
-  std::optional<Directory> directory_at(std::uint64_t end_record);
+  static constexpr std::size_t kMaxOthers = 8;
+
+  Result<void> find_directory();
+  void directory_at(std::uint64_t end_record);
+  void add_directory(const Directory& directory);
   bool is_directory_start(std::uint64_t offset, const Directory& directory) const;
   Result<void> read_directory(const Directory& directory);
   void read_zip64_extra(Entry& entry, ByteSpan extra, std::uint32_t size32, std::uint32_t stored32,
@@ -123,6 +149,11 @@ class Reader {
   bool is_descriptor(const Entry& entry, ByteSpan gap) const;
   void check_names();
   void check_layout(const Directory& directory);
+  void add_gap(std::uint64_t begin, std::uint64_t end);
+  void read_gap(Gap gap);
+  void note_other_reading(const Entry& entry, std::uint16_t flags, std::uint16_t method,
+                          std::uint64_t stored, std::uint64_t size, std::string_view name);
+  void mark_disputed();
   void drop_inner_directories();
   void note(AnomalyKind kind, std::uint64_t offset, std::size_t entry = kNoEntry) {
     anomalies_.push_back({kind, offset, entry});
@@ -133,6 +164,11 @@ class Reader {
   std::uint64_t base_ = 0;
   std::vector<Entry> entries_;
   std::vector<Anomaly> anomalies_;
+  std::optional<Directory> directory_;
+  std::vector<Directory> others_;
+  std::vector<Entry> local_entries_;
+  std::uint64_t local_name_bytes_ = 0;
+  std::vector<Gap> gaps_;
 };
 
 }  // namespace tare::zip

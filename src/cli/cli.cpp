@@ -26,9 +26,6 @@ bool is_pattern(const std::string& path) {
   return path.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(path, ignored);
 }
 
-namespace {
-
-// Sorted.
 std::vector<std::filesystem::path> files_of(const std::string& pattern) {
   ::glob_t found{};
   std::vector<std::filesystem::path> paths;
@@ -38,6 +35,8 @@ std::vector<std::filesystem::path> files_of(const std::string& pattern) {
   ::globfree(&found);
   return paths;
 }
+
+namespace {
 
 std::expected<Model, Failure> open_argument(const std::string& path) {
   if (!is_pattern(path)) return open_model(path);
@@ -80,10 +79,13 @@ bool print(std::string_view text) {
 }
 
 report::Colour colour_for_stdout() {
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  const bool wanted = (no_colour == nullptr || *no_colour == '\0') && term != nullptr &&
-                      std::string_view(term) != "dumb" && ::isatty(STDOUT_FILENO) == 1;
+  const auto variable = [](const char* name) {
+    const char* const text = std::getenv(name);
+    return std::string_view(text == nullptr ? "" : text);
+  };
+  const bool wanted = variable("NO_COLOR").empty() && variable("CLICOLOR") != "0" &&
+                      variable("TERM") != "" && variable("TERM") != "dumb" &&
+                      ::isatty(STDOUT_FILENO) == 1;
   return wanted ? report::Colour::kYes : report::Colour::kNo;
 }
 

@@ -30,6 +30,9 @@ void print_error(std::string_view subject, const Failure& failure);
 // Whether a text is a pattern of file names, with `*`, `?` or `[`; not if a file is called so.
 bool is_pattern(const std::string& path);
 
+// The files that a pattern stands for, sorted.
+std::vector<std::filesystem::path> files_of(const std::string& pattern);
+
 // open_model(), or open_models() of the files that a pattern stands for; says on stderr why there
 // is no model.
 std::optional<Model> open_or_tell(const std::string& path);
@@ -43,7 +46,8 @@ void print_error(std::string_view path, const SelectFailure& failure);
 // Writes to stdout; false if stdout is closed or full.
 bool print(std::string_view text);
 
-// Colours are for terminals, and only if the user has not asked for none (NO_COLOR, TERM=dumb).
+// Colours are for terminals, and only if the user has not asked for none (NO_COLOR, CLICOLOR=0,
+// TERM=dumb).
 report::Colour colour_for_stdout();
 
 // Each verb adds its subcommand; the callback returns the exit code.
@@ -57,6 +61,9 @@ void add_decompile(CLI::App& app, int& exit_code);
 void add_trace(CLI::App& app, int& exit_code);
 void add_disasm(CLI::App& app, int& exit_code);
 void add_craft(CLI::App& app, int& exit_code);
+void add_rules(CLI::App& app, int& exit_code);
+void add_explain(CLI::App& app, int& exit_code);
+void add_policy(CLI::App& app, int& exit_code);
 
 // Starts tare-demo in place of this process, before any input is read. Returns only on failure.
 int run_demo(int argc, char** argv);

@@ -1,11 +1,11 @@
 // tare convert: the tensors of a checkpoint as safetensors, and back.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
 
 #include "cli/cli.hpp"
 #include "cli/progress.hpp"
+#include "cli/size_text.hpp"
 #include "report/json.hpp"
 #include "tare/convert.hpp"
 #include "tare/scan.hpp"
@@ -43,30 +43,6 @@ constexpr Target kTargets[] = {
     {"torch", ConvertTarget::kTorch, ".pt"},
     {"npz", ConvertTarget::kNpz, ".npz"},
 };
-
-// "5GB", "500 MiB", "1000000": bytes. Nothing for anything else.
-std::optional<std::uint64_t> parse_size(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || number == 0) return std::nullopt;
-  std::string unit;
-  for (const char c : std::string_view(end, text.data() + text.size())) {
-    if (c != ' ') unit += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  const std::map<std::string, std::uint64_t> units = {{"", 1},
-                                                      {"B", 1},
-                                                      {"KB", 1000},
-                                                      {"MB", 1'000'000},
-                                                      {"GB", 1'000'000'000},
-                                                      {"TB", 1'000'000'000'000},
-                                                      {"KIB", 1ULL << 10},
-                                                      {"MIB", 1ULL << 20},
-                                                      {"GIB", 1ULL << 30},
-                                                      {"TIB", 1ULL << 40}};
-  const auto found = units.find(unit);
-  if (found == units.end() || number > UINT64_MAX / found->second) return std::nullopt;
-  return number * found->second;
-}
 
 ConvertTarget target_of(const ConvertArguments& arguments) {
   for (const Target& target : kTargets) {
@@ -222,10 +198,6 @@ int run_convert(const ConvertArguments& arguments) {
   return print(arguments.json ? report::convert_json(converted) : report::convert_text(converted))
              ? kOk
              : kError;
-}
-
-std::string size_fault(const std::string& text) {
-  return parse_size(text) ? "" : "a size is a number with KB, MB, GB, KiB, MiB or GiB: 5GB";
 }
 
 }  // namespace

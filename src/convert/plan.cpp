@@ -93,6 +93,9 @@ Result<PlannedTensor> planned(const SpecialTensor& tensor, const ConvertOptions&
       return fail(ErrorCode::kUnsupported, "is a nested tensor, which has no shape");
     case SpecialKind::kMeta:
       return fail(ErrorCode::kUnsupported, "is a meta tensor, which has no elements");
+    case SpecialKind::kBlockQuantized:
+      return fail(ErrorCode::kUnsupported,
+                  "is quantized in blocks of ggml, which tare does not convert");
     case SpecialKind::kSubclass:
       return fail(ErrorCode::kUnsupported,
                   "is of a class that keeps its elements in other tensors in its own way");

@@ -44,7 +44,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   } else if (unpacked->decoded->consumed < bytes.size()) {
     const std::uint64_t end = unpacked->decoded->consumed;
     list.notes.push_back({NoteKind::kTrailing, end, "", "bytes behind the compressed data"});
-    list.parts.push_back({"", PartKind::kUnknown, bytes.subspan(end), end, end});
+    list.parts.push_back({"", PartKind::kNested, bytes.subspan(end), end, end});
   }
   const Input& content = list.unpacked.emplace_back(std::move(unpacked->content));
   if (content.size() > 0) list.parts.push_back({name, PartKind::kNested, content.bytes()});

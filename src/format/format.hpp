@@ -15,12 +15,20 @@ namespace tare::format {
 
 enum class PartKind : std::uint8_t {
   kPickle,        // a pickle stream, maybe with more behind it
+  kScriptPickle,  // the same in an archive of TorchScript, whose classes are code of the archive
   kTorchScript,   // TorchScript source code
   kNativeCode,    // compiled code, or what a loader compiles, or how
   kTensorData,    // raw elements that a tensor refers to
   kPlainText,     // a known record of plain text, with legal content
   kTensorHeader,  // a validated header without code
+  kTemplate,      // a Jinja template
+  kConfig,        // JSON of a Hugging Face library
+  kKerasConfig,   // JSON of Keras
   kNested,        // a file of any format
+  kOnnx,          // an ONNX model: graphs and functions
+  kTflite,        // a TensorFlow Lite model
+  kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
+  kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
 
@@ -42,6 +50,15 @@ enum class NoteKind : std::uint8_t {
   kUnchecked,   // a tensor of which nobody here can say whether it fits
   kTrailing,    // bytes that belong to nothing
   kExtraction,  // extracting it changes other files, or hangs
+  kOutside,     // reading it reads another file of its choice
+  kLink,        // a name for something else in the same file
+  kPlugin,      // reading it takes code that is not in the library
+  kEntity,      // XML that makes its reader open files or addresses
+  kOddName,     // a tensor has a name that a program may trip over; the path is that name
+  // Of GGUF: what readers differ about, what lies outside of the file, what overflows.
+  kGgufHeader,
+  kGgufBounds,
+  kGgufOverflow,
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -106,6 +123,18 @@ extern const Format kTorchLegacy;
 extern const Format kNpy;
 extern const Format kCompressed;
 extern const Format kSafetensors;
+extern const Format kHfConfig;
+extern const Format kJinja;
+extern const Format kKerasConfig;
+extern const Format kHdf5;
+extern const Format kRecognised;
+// What the bytes are, of which kRecognised says no more: "a TensorRT engine"; empty if nothing.
+const char* recognised_text(ByteSpan bytes);
+extern const Format kGguf;
+extern const Format kGgml;
+extern const Format kOnnx;
+extern const Format kTflite;
+extern const Format kTensorflow;
 extern const Format kPickle;
 
 }  // namespace tare::format

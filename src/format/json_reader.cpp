@@ -131,6 +131,7 @@ bool JsonReader::skip_number() {
     return next_ - first;
   };
   if (next_ != end_ && *next_ == '-') ++next_;
+  if (python_numbers_ && take("Infinity")) return true;
   const bool zero_first = next_ != end_ && *next_ == '0';
   const auto whole = take_digits();
   bool valid = whole > 0 && (!zero_first || whole == 1);
@@ -168,6 +169,7 @@ bool JsonReader::skip_number() {
 }
 
 bool JsonReader::skip_scalar(char first) {
+  if (python_numbers_ && (take("NaN") || take("Infinity"))) return true;
   const std::string_view word = first == 't' ? "true" : first == 'f' ? "false" : "null";
   if (std::string_view(next_, static_cast<std::size_t>(end_ - next_)).starts_with(word)) {
     next_ += word.size();

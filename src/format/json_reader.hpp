@@ -44,6 +44,9 @@ class JsonReader {
         base_(base),
         arena_(&arena) {}
 
+  // Takes NaN, Infinity and -Infinity for numbers from here on, as Python's json module does.
+  void allow_python_numbers() { python_numbers_ = true; }
+
   const Error& error() const { return error_; }
   // Of the next byte.
   std::uint64_t offset() const { return base_ + static_cast<std::uint64_t>(next_ - begin_); }
@@ -160,6 +163,7 @@ class JsonReader {
   TextArena* arena_;
   std::string scratch_;
   bool escaped_ = false;
+  bool python_numbers_ = false;
   Error error_{};
 };
 

@@ -27,6 +27,13 @@ bool holds_tensors(const ModelContents& contents) {
   return !contents.tensors.empty() || !contents.specials.empty();
 }
 
+// False for what tare knows, and reads no tensors from.
+bool is_readable(ByteSpan bytes) {
+  const auto found = detect(bytes);
+  return std::ranges::any_of(found,
+                             [](const Format* format) { return format->read_tensors != nullptr; });
+}
+
 // What a member holds.
 struct Found {
   std::string name;  // of the member, as that of a root
@@ -72,7 +79,7 @@ Result<ModelContents> contents_of_members(const std::vector<Member>& members,
   std::vector<Problem> problems;
   std::vector<std::shared_ptr<const void>> owners;
   for (const Member& member : members) {
-    if (member.bytes.empty() || detect(member.bytes).empty()) continue;
+    if (member.bytes.empty() || !is_readable(member.bytes)) continue;
     auto contents = read_nested(member.bytes, context);
     if (!contents) {
       problems.push_back({member.name, contents.error()});

@@ -2,13 +2,18 @@
 
 #include "format/folder.hpp"
 #include "format/format.hpp"
+#include "format/onnx.hpp"
 #include "format/shards.hpp"
 #include "format/torch_distributed.hpp"
 
 namespace tare {
 namespace {
 
-std::expected<Model, Failure> open_input(Input input) {
+std::expected<Model, Failure> open_input(const std::filesystem::path& path, Input input) {
+  const auto found = format::detect(input.bytes());
+  if (found.size() == 1 && found.front() == &format::kOnnx) {
+    return format::open_onnx(path, std::move(input));
+  }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);
   if (!contents) return std::unexpected(contents.error());
@@ -30,7 +35,7 @@ std::uint64_t ModelContents::tensor_bytes() const {
 std::expected<Model, Failure> format::open_one(const std::filesystem::path& path) {
   auto input = Input::map(path);
   if (!input) return std::unexpected(input.error());
-  return open_input(std::move(*input));
+  return open_input(path, std::move(*input));
 }
 
 std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
@@ -44,7 +49,7 @@ std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
     if (metadata) return format::open_distributed(path, std::move(*input), std::move(*metadata));
     if (metadata.error().code != ErrorCode::kWrongFormat) return std::unexpected(metadata.error());
   }
-  return open_input(std::move(*input));
+  return open_input(path, std::move(*input));
 }
 
 std::expected<Model, Failure> open_models(std::span<const std::filesystem::path> paths) {

@@ -88,7 +88,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   if (size < data.size()) {
     // numpy.load of an open file may be called again: what follows is another array or a pickle.
     list.notes.push_back({NoteKind::kTrailing, start + size, "", "bytes behind the array"});
-    list.parts.push_back({"", PartKind::kUnknown, data.subspan(size), start + size, start + size});
+    list.parts.push_back({"", PartKind::kNested, data.subspan(size), start + size, start + size});
   }
   return list;
 }

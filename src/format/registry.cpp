@@ -10,8 +10,10 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array<const Format*, 7> kFormats = {
-    &kTar, &kZip, &kTorchLegacy, &kNpy, &kCompressed, &kSafetensors, &kPickle};
+constexpr std::array kFormats = {
+    &kTar,         &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,  &kCompressed,
+    &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,  &kGgml,
+    &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -32,8 +34,7 @@ constexpr std::array kSignatures = {
     Signature{"<!doctype"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<html"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
-    Signature{"GGUF"sv, "a GGUF model, which this version does not read"},
-    Signature{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, which this version does not read"},
+    Signature{"GGUF"sv, "a GGUF model"},
     Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
     Signature{"\x7F"
@@ -53,9 +54,6 @@ bool all_zero(ByteSpan bytes) {
 const char* by_signature(ByteSpan bytes) {
   for (const auto& signature : kSignatures) {
     if (starts_with(bytes, signature.bytes)) return signature.description;
-  }
-  if (bytes.size() > 8 && as_text(bytes.subspan(4, 4)) == "PTMF") {
-    return "a TorchScript flatbuffer for mobile devices, which this version does not read";
   }
   if (bytes.size() >= 16 && all_zero(bytes)) {
     return "nothing but zero bytes: an incomplete download?";
@@ -133,6 +131,8 @@ const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty() && found.front() == &format::kCompressed) return compressed_text(bytes);
+  if (!found.empty() && found.front() == &format::kRecognised)
+    return format::recognised_text(bytes);
   if (!found.empty()) return found.front()->description;
   if (format::is_shard_index(bytes)) return "an index of shards, which holds no tensors itself";
   const char* const content = format::by_signature(bytes);

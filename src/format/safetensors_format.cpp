@@ -1,4 +1,6 @@
 // safetensors as a Format.
+#include <algorithm>
+
 #include "format/format.hpp"
 #include "io/cursor.hpp"
 #include "tare/safetensors.hpp"
@@ -16,6 +18,26 @@ bool recognises(ByteSpan bytes) {
          *first == '{';
 }
 
+// Empty, with control bytes, or a path that leads out of a folder.
+bool is_odd_name(std::string_view name) {
+  const bool leads_out = name.starts_with('/') || name.starts_with("../") ||
+                         name.find("/../") != std::string_view::npos || name.ends_with("/..") ||
+                         name.find('\\') != std::string_view::npos || name == "..";
+  return name.empty() || leads_out || std::ranges::any_of(name, [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+         });
+}
+
+void note_odd_names(const safetensors::Header& header, PartList& list) {
+  constexpr std::size_t kMost = 100;
+  for (const auto& entry : header.tensors()) {
+    if (!is_odd_name(entry.name)) continue;
+    list.notes.push_back({NoteKind::kOddName, 0, std::string(entry.name),
+                          "the name is empty, or has control bytes, or leads out of a folder"});
+    if (list.notes.size() == kMost) return;
+  }
+}
+
 Result<PartList> list_parts(ByteSpan bytes) {
   const auto header = safetensors::parse(bytes);
   if (!header) return std::unexpected(header.error());
@@ -23,6 +45,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   list.parts.push_back({"", PartKind::kTensorHeader, bytes.first(header->data_offset()), 0});
   list.parts.push_back(
       {"", PartKind::kTensorData, bytes.subspan(header->data_offset()), header->data_offset()});
+  note_odd_names(*header, list);
   return list;
 }
 

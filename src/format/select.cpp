@@ -248,6 +248,8 @@ Selector::Outcome Selector::select_roots(const ObjectForest& forest) {
   drop_leaves(root);
   if (!root.document) {
     out_.tensors = root.tensors;
+    // Of the only file: what it holds and could not be read is missing from the model.
+    if (forest.roots().size() == 1) out_.problems = model_.contents().problems;
     return {};
   }
   if (root.is_named) {

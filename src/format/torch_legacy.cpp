@@ -184,6 +184,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
   }
   if (layout.end < bytes.size()) {
     list.notes.push_back({NoteKind::kTrailing, layout.end, "", "bytes behind the last storage"});
+    add(PartKind::kNested, layout.end, bytes.size());
   }
   note_misfits(*opened.document, "", list);
   return list;
@@ -193,6 +194,12 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 bool is_torch_legacy(ByteSpan bytes) {
   const ByteSpan front = bytes.first(std::min(bytes.size(), kMagicPickleBytes));
+  // Most pickles do not hold the number at all, and need not be run to know it. Underscores may
+  // stand between its digits.
+  const auto holds = [front](std::string_view number) {
+    return as_text(front).find(number) != std::string_view::npos;
+  };
+  if (!holds(kMagicBytes) && !holds(kMagicDigits) && !holds("_")) return false;
   const auto run = pickle::run(front);
   if (run.end != pickle::End::kStop || run.graph.kind(run.result) != pickle::Kind::kBigInt) {
     return false;

@@ -325,6 +325,11 @@ bool is_torch_tar(const tar::Reader& archive) {
          find(archive, "pickle") != nullptr;
 }
 
+bool is_torch_member(const tar::Reader& archive, const tar::Member& member) {
+  return &member == find(archive, "storages") || &member == find(archive, "tensors") ||
+         &member == find(archive, "pickle");
+}
+
 Result<ModelContents> read_torch_tar(const tar::Reader& archive) {
   auto document = open_document(archive, nullptr);
   if (!document) return std::unexpected(document.error());

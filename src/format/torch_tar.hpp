@@ -12,7 +12,10 @@ bool is_torch_tar(const tar::Reader& archive);
 // Errors: those of reading the members.
 Result<ModelContents> read_torch_tar(const tar::Reader& archive);
 
-// The pickles in the members, and the data between them.
+// True for a member that the reader of such archives takes. Of several of one name it takes one.
+bool is_torch_member(const tar::Reader& archive, const tar::Member& member);
+
+// The pickles in these members, and the data between them.
 void add_torch_tar_parts(const tar::Reader& archive, PartList& list);
 
 }  // namespace tare::format

@@ -1,7 +1,8 @@
 // Zip archives: those of torch are read as models (torch_archive.hpp); of all of them every entry
 // is listed, so that the scanner sees it.
 #include <algorithm>
-#include <unordered_map>
+#include <set>
+#include <tuple>
 #include <unordered_set>
 
 #include "archive/tar_reader.hpp"
@@ -49,6 +50,15 @@ NoteKind note_kind(zip::AnomalyKind kind) {
   }
 }
 
+// A model of Keras 3: its configuration and its weights (docs/formats/keras.md).
+bool is_keras(const zip::Reader& archive) {
+  const auto has = [&archive](std::string_view name) {
+    return std::ranges::find(archive.entries(), name, &zip::Entry::name) != archive.entries().end();
+  };
+  return has("config.json") && has("metadata.json") &&
+         (has("model.weights.h5") || has("model.weights.npz"));
+}
+
 // The contents of all entries that are files; what is compressed is kept by `owner`.
 Result<std::vector<Member>> members_of(const zip::Reader& archive, ReadContext& context,
                                        std::deque<std::vector<std::byte>>& owner) {
@@ -83,7 +93,7 @@ Result<ModelContents> read_members(const zip::Reader& archive, ReadContext& cont
   auto contents =
       is_npz(names) ? contents_of_npz(*members) : contents_of_members(*members, context);
   if (!contents) return contents;
-  if (contents->format.empty()) contents->format = "zip";
+  if (contents->format.empty()) contents->format = is_keras(archive) ? "keras" : "zip";
   contents->owners.push_back(owner);
   return contents;
 }
@@ -105,6 +115,12 @@ bool is_digits(std::string_view text) {
 bool is_known_text(std::string_view name, std::string_view content) {
   if (name == "version" || name == ".data/version") {
     return content.ends_with('\n') && is_digits(content.substr(0, content.size() - 1));
+  }
+  if (name == ".data/python_version" || name == ".data/extern_modules") {
+    return std::ranges::all_of(content, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '.' || c == '\n';
+    });
   }
   if (name == "byteorder") return content == "little" || content == "big";
   if (name == "archive_format") return content == "pt2";
@@ -208,25 +224,43 @@ class AnyStorages : public object::Externals {
 
 class PartLister {
  public:
-  PartLister(const zip::Reader& archive, std::uint64_t archive_bytes)
-      : archive_(archive), folder_(folder_of(archive)), stored_budget_(3 * archive_bytes) {}
+  PartLister(const zip::Reader& archive, ByteSpan bytes)
+      : archive_(archive),
+        bytes_(bytes),
+        kind_(kind_of_archive(archive)),
+        folder_(folder_of(archive)),
+        stored_budget_(3 * bytes.size()) {}
 
   PartList list();
 
  private:
-  void add_entry(std::size_t index);
+  void add_entries(const zip::Reader& archive);
+  void add_entry(const zip::Reader& archive, const zip::Entry& entry);
+  void add_other_readings();
+  void add_gaps();
+  void add_content(const zip::Entry& entry, ByteSpan content, std::uint64_t offset);
+  std::optional<ByteSpan> content_of(const zip::Reader& archive, const zip::Entry& entry);
+  ByteSpan rest_of(const zip::Reader& archive, const zip::Entry& entry);
+  void note_unreadable(const zip::Entry& entry, const char* why) {
+    list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name, why});
+  }
+  PartKind classify_pickle(ByteSpan content) const;
   PartKind classify(std::string_view name, ByteSpan content) const;
   void note_references();
+  bool has_no_elements(const Part& pickle) const;
   void check_pickle(const Part& part);
+  bool is_of_storage(std::string_view name) const;
   bool is_elements(std::string_view name) const;
   std::string_view inner_name(const Part& part) const;
 
   const zip::Reader& archive_;
+  ByteSpan bytes_;
+  ArchiveKind kind_;
   std::string folder_;
   std::uint64_t inflate_budget_ = kMaxInflatedBytes;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
-  PartBytes bytes_;
+  PartBytes by_name_;
   std::unordered_set<std::string> keys_;  // of the storages that pickles refer to
   ExportRecords exported_;
   PartList list_;
@@ -234,54 +268,80 @@ class PartLister {
 
 PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
   const std::string lower = lower_case(name);
-  if (lower.starts_with("code/") && lower.ends_with(".py")) return PartKind::kTorchScript;
-  if (lower.ends_with(".pkl")) return PartKind::kPickle;
+  const bool is_code = lower.starts_with("code/") && lower.ends_with(".py");
+  // The sources of torch.package are Python, wherever they stand.
+  if (is_code && kind_ != ArchiveKind::kTorchPackage) return PartKind::kTorchScript;
+  if (lower.ends_with(".pkl")) return classify_pickle(content);
   if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
   // A model inside of the archive, a pickle among them.
   return detect(content).empty() ? PartKind::kUnknown : PartKind::kNested;
 }
 
-void PartLister::add_entry(std::size_t index) {
-  const zip::Entry& entry = archive_.entries()[index];
-  if (entry.is_directory() && entry.size == 0 && entry.stored_size == 0) return;
-  ByteSpan content;
-  std::uint64_t offset = Error::kNoOffset;
-  if (entry.method == zip::kDeflated) {
-    if (entry.size > inflate_budget_) {
-      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
-                             "the archive inflates to more than tare is willing to hold"});
-      return;
-    }
-    inflate_budget_ -= entry.size;
-    auto inflated = archive_.inflate(entry);
-    if (!inflated) {
-      list_.notes.push_back(
-          {NoteKind::kUnreadable, entry.central_offset, entry.name, inflated.error().what});
-      return;
-    }
-    content = list_.inflated.emplace_back(std::move(*inflated));
-  } else {
-    const auto stored = archive_.raw_bytes(entry);
-    if (!stored) {
-      list_.notes.push_back(
-          {NoteKind::kUnreadable, entry.central_offset, entry.name, stored.error().what});
-      return;
-    }
-    if (stored->size() > stored_budget_) {
-      list_.notes.push_back({NoteKind::kUnreadable, entry.central_offset, entry.name,
-                             "the entries share more bytes than tare is willing to look at"});
-      return;
-    }
-    stored_budget_ -= stored->size();
-    content = *stored;
-    offset = entry.data_offset;
+// A file of the name of a pickle: that, unless it is something else as well.
+PartKind PartLister::classify_pickle(ByteSpan content) const {
+  const auto formats = detect(content);
+  const bool is_other = std::ranges::any_of(formats, [](const Format* f) { return f != &kPickle; });
+  if (is_other) return PartKind::kNested;
+  return kind_ == ArchiveKind::kTorchScript ? PartKind::kScriptPickle : PartKind::kPickle;
+}
+
+// The bytes of an entry, within what may be spent on all of them.
+std::optional<ByteSpan> PartLister::content_of(const zip::Reader& archive,
+                                               const zip::Entry& entry) {
+  const bool is_deflated = entry.method == zip::kDeflated;
+  std::uint64_t& budget = is_deflated ? inflate_budget_ : stored_budget_;
+  if ((is_deflated ? entry.size : entry.stored_size) > budget) {
+    note_unreadable(entry, is_deflated
+                               ? "the archive inflates to more than tare is willing to hold"
+                               : "the entries share more bytes than tare is willing to look at");
+    return std::nullopt;
   }
+  if (!is_deflated) {
+    const auto stored = archive.raw_bytes(entry);
+    if (stored) {
+      budget -= stored->size();
+      return *stored;
+    }
+    note_unreadable(entry, stored.error().what);
+    return rest_of(archive, entry);
+  }
+  auto inflated = archive.inflate(entry);
+  if (inflated) {
+    budget -= inflated->size();
+    return ByteSpan(list_.inflated.emplace_back(std::move(*inflated)));
+  }
+  note_unreadable(entry, inflated.error().what);
+  return rest_of(archive, entry);
+}
+
+// A reader that does not check sees as much as there is.
+ByteSpan PartLister::rest_of(const zip::Reader& archive, const zip::Entry& entry) {
+  auto& inflated = list_.inflated.emplace_back();
+  const ByteSpan rest = archive.what_is_there(entry, inflate_budget_, inflated);
+  inflate_budget_ -= std::min<std::uint64_t>(inflate_budget_, inflated.size());
+  if (!inflated.empty()) return rest;
+  if (rest.size() > stored_budget_) return {};
+  stored_budget_ -= rest.size();
+  return rest;
+}
+
+void PartLister::add_entry(const zip::Reader& archive, const zip::Entry& entry) {
+  if (entry.is_directory() && entry.size == 0 && entry.stored_size == 0) return;
+  const auto content = content_of(archive, entry);
+  // Of an entry that cannot be read, a note stands there.
+  if (!content || (content->empty() && entry.size > 0)) return;
+  add_content(entry, *content,
+              entry.method == zip::kDeflated ? Error::kNoOffset : entry.data_offset);
+}
+
+void PartLister::add_content(const zip::Entry& entry, ByteSpan content, std::uint64_t offset) {
   std::string_view name = entry.name;
   if (name.starts_with(folder_)) name.remove_prefix(folder_.size());
+  const bool is_data = is_of_storage(name) && !entry.disputed;
   // The CRC of everything but bulk data: a wrong one makes Python refuse what torch loads.
-  const PartKind kind = is_native(entry.name)     ? PartKind::kNativeCode
-                        : name.starts_with(kData) ? PartKind::kTensorData
-                                                  : classify(name, content);
+  const PartKind kind = is_native(entry.name) ? PartKind::kNativeCode
+                        : is_data             ? PartKind::kTensorData
+                                              : classify(name, content);
   if (kind != PartKind::kTensorData && !zip::Reader::crc_matches(entry, content)) {
     list_.notes.push_back({NoteKind::kDamaged, entry.central_offset, entry.name,
                            zip::anomaly_text(zip::AnomalyKind::kCrcMismatch)});
@@ -293,6 +353,53 @@ void PartLister::add_entry(std::size_t index) {
   list_.parts.push_back({entry.name, kind, content, offset});
 }
 
+void PartLister::add_entries(const zip::Reader& archive) {
+  for (const zip::Entry& entry : archive.entries()) add_entry(archive, entry);
+}
+
+// What readers see that take another directory, or the local headers.
+void PartLister::add_other_readings() {
+  const auto others = archive_.others();
+  using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint16_t, std::string_view>;
+  const auto key_of = [](const zip::Entry& entry) {
+    return Key(entry.data_offset, entry.size, entry.method, entry.name);
+  };
+  std::set<Key> known;
+  for (const zip::Entry& entry : archive_.entries()) {
+    if (!others.empty()) known.insert(key_of(entry));
+  }
+  for (const zip::Reader& other : others) {
+    for (const zip::Entry& entry : other.entries()) {
+      if (!known.insert(key_of(entry)).second) continue;
+      zip::Entry disputed = entry;
+      disputed.disputed = true;
+      add_entry(other, disputed);
+    }
+  }
+  if (archive_.has_more_others()) {
+    list_.notes.push_back({NoteKind::kUnreadable, 0, "",
+                           "the archive has more directories than tare is willing to look at"});
+  }
+  for (const zip::Entry& entry : archive_.local_entries()) {
+    const ByteSpan content = rest_of(archive_, entry);
+    const bool is_inflated = entry.method == zip::kDeflated;
+    if (content.empty()) continue;
+    list_.parts.push_back({entry.name, classify(entry.name, content), content,
+                           is_inflated ? Error::kNoOffset : entry.data_offset});
+  }
+}
+
+// What belongs to nothing: a file of its own for a reader that starts there.
+void PartLister::add_gaps() {
+  for (const zip::Reader::Gap gap : archive_.gaps()) {
+    const ByteSpan bytes = bytes_.subspan(gap.offset, gap.length);
+    // A header of an entry makes no archive: the entry is listed.
+    const bool is_entry = as_text(bytes).starts_with("PK\x03\x04") && !zip::Reader::open(bytes);
+    list_.parts.push_back(
+        {"", is_entry ? PartKind::kUnknown : PartKind::kNested, bytes, gap.offset, gap.offset});
+  }
+}
+
 PartList PartLister::list() {
   for (const auto& anomaly : archive_.anomalies()) {
     const bool named = anomaly.entry != zip::Reader::kNoEntry;
@@ -300,7 +407,7 @@ PartList PartLister::list() {
                            named ? archive_.entries()[anomaly.entry].name : std::string(),
                            zip::anomaly_text(anomaly.kind)});
   }
-  for (std::size_t i = 0; i < archive_.entries().size(); ++i) add_entry(i);
+  add_entries(archive_);
 
   // A record under data/ is tensor data only if a pickle of this archive refers to it, or a list of
   // torch.export; otherwise it is whatever its bytes are.
@@ -309,16 +416,29 @@ PartList PartLister::list() {
     if (part.kind != PartKind::kTensorData) continue;
     if (!is_elements(inner_name(part))) part.kind = classify(part.path, part.bytes);
   }
+  add_other_readings();
+  add_gaps();
   return std::move(list_);
+}
+
+// torch.jit.save writes the inputs that a module was traced with, and leaves their elements out:
+// only their shapes are of use (torch.jit.load with _restore_shapes).
+bool PartLister::has_no_elements(const Part& pickle) const {
+  const std::string folder = folder_ + "traced_inputs";
+  if (kind_ != ArchiveKind::kTorchScript || pickle.path != folder + ".pkl") return false;
+  return std::ranges::all_of(list_.parts, [&](const Part& part) {
+    return !part.path.starts_with(folder + "/") || part.bytes.empty();
+  });
 }
 
 // What it refers to, and whether its tensors fit into that.
 void PartLister::check_pickle(const Part& part) {
   pickle::Run run = pickle::run(part.bytes);
   collect_storage_keys(run, keys_);
+  if (has_no_elements(part)) return;
   object::Surroundings surroundings;
   surroundings.externals =
-      std::make_unique<AnyStorages>(bytes_, lower_case(folder_), lower_case(part.path));
+      std::make_unique<AnyStorages>(by_name_, lower_case(folder_), lower_case(part.path));
   surroundings.nested = nested_opener();
   object::Document document(std::move(run), std::move(surroundings));
   note_misfits(document, part.path, list_);
@@ -326,21 +446,29 @@ void PartLister::check_pickle(const Part& part) {
 
 // Lists of torch.export are found to be headers on the way.
 void PartLister::note_references() {
-  bytes_ = bytes_by_name(list_.parts);
-  const bool is_export = kind_of_archive(archive_) == ArchiveKind::kTorchExport;
+  by_name_ = bytes_by_name(list_.parts);
+  const bool is_export = kind_ == ArchiveKind::kTorchExport;
   for (Part& part : list_.parts) {
-    if (part.kind == PartKind::kPickle) check_pickle(part);
+    const bool is_pickle = part.kind == PartKind::kPickle || part.kind == PartKind::kScriptPickle;
+    if (is_pickle) check_pickle(part);
     if (is_export && read_export_list(inner_name(part), part.bytes, exported_)) {
       part.kind = PartKind::kTensorHeader;
     }
   }
 }
 
+// "data/KEY"; in archives of TorchScript also "constants/KEY" and the like, beside constants.pkl.
+bool PartLister::is_of_storage(std::string_view name) const {
+  if (name.starts_with(kData)) return true;
+  return kind_ == ArchiveKind::kTorchScript &&
+         (name.starts_with("constants/") || name.starts_with("traced_inputs/"));
+}
+
 bool PartLister::is_elements(std::string_view name) const {
   // Names are compared without case by PyTorch, and a record that is loaded in one way is.
   if (exported_.pickles.contains(lower_case(name))) return false;
   if (exported_.elements.contains(std::string(name))) return true;
-  return name.starts_with(kData) && keys_.contains(std::string(name.substr(kData.size())));
+  return is_of_storage(name) && keys_.contains(std::string(name.substr(name.find('/') + 1)));
 }
 
 // Empty for a record outside of the folder.
@@ -352,8 +480,8 @@ std::string_view PartLister::inner_name(const Part& part) const {
 Result<PartList> list_parts(ByteSpan bytes) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
-  auto list = PartLister(*archive, bytes.size()).list();
-  list.format = name_of(kind_of_archive(*archive));
+  auto list = PartLister(*archive, bytes).list();
+  list.format = is_keras(*archive) ? "keras" : name_of(kind_of_archive(*archive));
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }

@@ -6,6 +6,13 @@
 #include <cerrno>
 
 namespace tare {
+namespace {
+
+std::int64_t modified(const struct stat& status) {
+  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+}  // namespace
 
 // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
 Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
@@ -27,7 +34,14 @@ Result<RegularFile> RegularFile::adopt(UniqueFd fd) {
   file.size_ = static_cast<std::uint64_t>(status.st_size);
   file.device_ = status.st_dev;
   file.inode_ = status.st_ino;
+  file.modified_ = modified(status);
   return file;
+}
+
+bool RegularFile::has_changed() const {
+  struct stat status{};
+  return ::fstat(fd(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) != size_ ||
+         modified(status) != modified_;
 }
 
 Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) const {

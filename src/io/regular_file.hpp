@@ -23,6 +23,8 @@ class RegularFile {
   int fd() const { return fd_.get(); }
   // When it was opened, in bytes.
   std::uint64_t size() const { return size_; }
+  // Whether it has another size or time of modification by now.
+  bool has_changed() const;
   // Together they tell it from any other file of the system.
   std::uint64_t device() const { return device_; }
   std::uint64_t inode() const { return inode_; }
@@ -40,6 +42,7 @@ class RegularFile {
   std::uint64_t size_ = 0;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
+  std::int64_t modified_ = 0;  // nanoseconds
 };
 
 }  // namespace tare

@@ -58,7 +58,14 @@ class Machine {
   void execute();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void take_plain_steps();
+  // Looks at the clock once in a while: asking it takes longer than a step.
+  bool is_late() {
+    return ++rounds_ % 1024 == 0 && limits_.deadline != Clock::time_point::max() &&
+           Clock::now() > limits_.deadline;
+  }
   // Every handler returns false to end the run: at STOP, or because break_at() was called.
   bool step(Op op);
 
@@ -185,6 +192,7 @@ class Machine {
   std::map<std::int64_t, Value> registered_;  // extension codes of this stream
   std::uint64_t at_ = 0;                      // offset of the current opcode
   Op op_ = Op::kStop;
+  std::uint64_t rounds_ = 0;
 };
 
 void Machine::execute() {
@@ -214,6 +222,11 @@ void Machine::execute() {
     if (build_.node_count() > limits_.max_nodes || build_.edge_count() > limits_.max_edges)
         [[unlikely]] {
       break_at(at_, "the stream builds more values than the budget allows", ErrorCode::kLimit);
+      run_.end = End::kLimit;
+      break;
+    }
+    if (is_late()) [[unlikely]] {
+      break_at(at_, "there was no time to read the stream to its end", ErrorCode::kLimit);
       run_.end = End::kLimit;
       break;
     }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace tare::report {
 
@@ -14,6 +15,17 @@ inline constexpr int kSchemaVersion = 1;
 // Names are bytes: what is not UTF-8 becomes U+FFFD, so that the document always is.
 inline std::string dump(const Json& document, int indent = 2) {
   return document.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// The same without the end of its line, for a place in another document that is indented so far.
+inline std::string nested_dump(const Json& value, std::size_t indent) {
+  const std::string text = dump(value);
+  std::string out;
+  for (const char c : std::string_view(text).substr(0, text.size() - 1)) {
+    out += c;
+    if (c == '\n') out.append(indent, ' ');
+  }
+  return out;
 }
 
 }  // namespace tare::report

@@ -1,4 +1,6 @@
-// The report of a scan for programs.
+// The report of a scan for programs: one JSON document, or a line of JSON for each file. Their
+// schemas are in docs/schema/. Same files, same report: there are no times in it.
+#include "report/fingerprint.hpp"
 #include "report/json_text.hpp"
 #include "report/scan_writer.hpp"
 
@@ -11,12 +13,15 @@ Json finding_json(const Finding& finding) {
   out["severity"] = verdict_name(finding.severity());
   out["entry"] = finding.entry;
   out["offset"] = finding.offset;
+  if (finding.file_offset != Error::kNoOffset) out["file_offset"] = finding.file_offset;
   if (!finding.opcode.empty()) out["opcode"] = finding.opcode;
   if (!finding.evidence.empty()) out["evidence"] = finding.evidence;
   out["title"] = finding.rule->title;
   out["detail"] = finding.detail;
   out["why"] = finding.rule->why;
   out["what_to_do"] = finding.rule->what_to_do;
+  out["fingerprint"] = fingerprint(finding);
+  if (!finding.suppressed.empty()) out["suppressed"] = finding.suppressed;
   return out;
 }
 
@@ -40,28 +45,64 @@ Json file_json(const ScannedFile& file) {
   return out;
 }
 
+Json totals_json(const ScanTotals& totals) {
+  return {{"files", totals.files()},
+          {"safe", totals.safe},
+          {"suspicious", totals.suspicious},
+          {"unreadable", totals.unreadable},
+          {"dangerous", totals.dangerous},
+          {"unknown", totals.unknown},
+          {"failed", totals.failed},
+          {"skipped", totals.skipped},
+          {"excluded", totals.excluded},
+          {"out_of_time", totals.out_of_time},
+          {"folder_links", totals.folder_links},
+          {"findings", totals.findings},
+          {"suppressed", totals.suppressed},
+          {"bytes", totals.bytes}};
+}
+
 class JsonWriter : public ScanWriter {
  public:
   std::string add(const ScannedFile& file) override {
-    files_.push_back(file_json(file));
-    return "";
+    const std::string out = separator_ + "\n    " + nested_dump(file_json(file), 4);
+    separator_ = ",";
+    return out;
   }
 
-  std::string finish(const ScanTotals&) override {
-    Json document;
-    document["schema_version"] = kSchemaVersion;
-    document["files"] = std::move(files_);
-    return dump(document);
+  std::string finish(const ScanTotals& totals) override {
+    const std::string end = separator_ == "," ? "\n  ],\n" : separator_ + "],\n";
+    return end + "  \"totals\": " + nested_dump(totals_json(totals), 2) + "\n}\n";
   }
 
  private:
-  Json files_ = Json::array();
+  std::string separator_ =
+      "{\n  \"schema_version\": " + std::to_string(kSchemaVersion) + ",\n  \"files\": [";
+};
+
+class NdjsonWriter : public ScanWriter {
+ public:
+  std::string add(const ScannedFile& file) override { return line("file", file_json(file)); }
+  std::string finish(const ScanTotals& totals) override {
+    return line("totals", totals_json(totals));
+  }
+
+ private:
+  static std::string line(const char* kind, const Json& fields) {
+    Json out{{"schema_version", kSchemaVersion}, {"kind", kind}};
+    out.update(fields);
+    return dump(out, -1);
+  }
 };
 
 }  // namespace
 
 std::unique_ptr<ScanWriter> make_json_scan_writer() {
   return std::make_unique<JsonWriter>();
+}
+
+std::unique_ptr<ScanWriter> make_ndjson_scan_writer() {
+  return std::make_unique<NdjsonWriter>();
 }
 
 }  // namespace tare::report

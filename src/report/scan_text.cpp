@@ -10,9 +10,10 @@ class TextWriter : public ScanWriter {
  public:
   explicit TextWriter(Colour colour) : colour_(colour) {}
 
-  // Files that were not scanned are errors, and told on stderr.
   std::string add(const ScannedFile& file) override {
-    return file.report ? scan_text(file.path, *file.report, colour_) : std::string();
+    if (file.report) return scan_text(file.path, *file.report, colour_);
+    return fmt::format("{}: not scanned: {}\n", printable(file.path),
+                       unscanned_text(file.report.error()));
   }
 
   std::string finish(const ScanTotals& totals) override;
@@ -22,19 +23,7 @@ class TextWriter : public ScanWriter {
 };
 
 std::string TextWriter::finish(const ScanTotals& totals) {
-  std::string out = fmt::format("{} file{}:", totals.files(), totals.files() == 1 ? "" : "s");
-  const char* separator = " ";
-  const auto count = [&](std::uint64_t number, const char* what) {
-    if (number == 0) return;
-    out += fmt::format("{}{} {}", separator, number, what);
-    separator = ", ";
-  };
-  count(totals.safe, verdict_name(Verdict::kSafe));
-  count(totals.suspicious, verdict_name(Verdict::kSuspicious));
-  count(totals.unreadable, verdict_name(Verdict::kUnreadable));
-  count(totals.dangerous, verdict_name(Verdict::kDangerous));
-  count(totals.unknown + totals.failed, "not scanned");
-  return out + fmt::format("  ({:.1f} ms)\n", totals.seconds * 1000);
+  return totals_text(totals) + fmt::format("  ({:.1f} ms)\n", totals.seconds * 1000);
 }
 
 }  // namespace

@@ -39,6 +39,10 @@ void append_finding(std::string& out, const Finding& finding, Colour colour) {
   if (!finding.entry.empty()) fmt::format_to(end, "  {}", printable(finding.entry));
   fmt::format_to(end, "  offset {}", finding.offset);
   if (!finding.opcode.empty()) fmt::format_to(end, "  {}", finding.opcode);
+  if (!finding.suppressed.empty()) {
+    fmt::format_to(end, "  suppressed: {}\n", printable(finding.suppressed));
+    return;
+  }
   fmt::format_to(end, "\n      {}: {}\n", finding.rule->title, printable(finding.detail));
   if (!finding.evidence.empty()) fmt::format_to(end, "      >>> {}\n", printable(finding.evidence));
   fmt::format_to(end, "      why: {}\n      do:  {}\n", finding.rule->why,

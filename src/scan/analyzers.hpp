@@ -5,6 +5,7 @@
 
 #include "format/format.hpp"
 #include "scan/findings.hpp"
+#include "tare/pickle.hpp"
 
 namespace tare {
 
@@ -13,17 +14,45 @@ void add_note(Findings& findings, const format::Note& note, std::string entry);
 // Counts what was found of tensors and not noted.
 void count_unnoted(Findings& findings, const format::PartList& list);
 
-// A file that stands in the bytes of a pickle, and is loaded from there.
+// A file that stands in a value of a pickle, and is handed to something that may load it.
 struct NestedFile {
-  std::uint64_t offset;  // of the call, bytes from the start of the entry
-  ByteSpan bytes;
+  std::uint64_t offset;            // of the call, bytes from the start of the entry
+  ByteSpan bytes;                  // a view of the part, or of `decoded`
+  std::vector<std::byte> decoded;  // if the value is a text that stands for bytes
+  bool is_rest = false;            // no value: what follows the last stream
 };
 
-// Every stream in a pickle part: what it imports, calls and changes; where it breaks; what follows.
-// Returns the files in it, which are to be judged as well.
-std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings);
+enum class Streams : bool { kAll, kFirst };
 
-// TorchScript source: what it could do when a loader compiles and runs it.
+// The streams in a pickle part: what they import, call and change; where they break; what follows.
+// Returns the files in it, which are to be judged as well.
+std::vector<NestedFile> analyze_pickle(const format::Part& part, Findings& findings,
+                                       Streams streams = Streams::kAll);
+
+// TorchScript source: what it could do when a loader compiles and runs it. No finding if it only
+// computes.
 void analyze_torchscript(const format::Part& part, Findings& findings);
+// The names of operators in a pickle of TorchScript: mobile bytecode calls them.
+void analyze_script_names(const format::Part& part, const pickle::Run& run, Findings& findings);
+// Python source: at least suspicious.
+void analyze_python(const format::Part& part, Findings& findings);
+
+// A Jinja template: what it could reach when it is rendered.
+void analyze_template(const format::Part& part, Findings& findings);
+
+// A configuration of a Hugging Face library: what it makes a loader import.
+void analyze_config(const format::Part& part, Findings& findings);
+
+// A configuration of Keras: what it makes Keras import, run and read.
+void analyze_keras_config(const format::Part& part, Findings& findings);
+
+// An ONNX model: paths, operators, functions, sizes.
+void analyze_onnx(const format::Part& part, Findings& findings);
+
+// A TensorFlow Lite model: operators, and bounds of what it refers to.
+void analyze_tflite(const format::Part& part, Findings& findings);
+
+// A SavedModel, MetaGraph or graph of TensorFlow: operators, and paths.
+void analyze_tensorflow(const format::Part& part, Findings& findings);
 
 }  // namespace tare

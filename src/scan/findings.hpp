@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <vector>
 
 #include "tare/scan.hpp"
@@ -13,6 +14,16 @@ namespace tare {
 class Findings {
  public:
   static constexpr std::size_t kMaxPerSeverity = 4000;
+  using Clock = std::chrono::steady_clock;
+
+  explicit Findings(const ScanOptions& options = {})
+      : deadline_(options.deadline), policy_(options.policy) {}
+  // When analyzers are to give up.
+  Clock::time_point deadline() const { return deadline_; }
+  bool is_late() const { return deadline_ != Clock::time_point::max() && Clock::now() > deadline_; }
+
+  // What a user adds to the policy of names; may be null.
+  const Policy* policy() const { return policy_; }
 
   // A new finding to fill in, or null if there are enough of this severity. Valid until the next
   // call.
@@ -45,6 +56,8 @@ class Findings {
   std::vector<Finding> take() { return std::move(list_); }
 
  private:
+  Clock::time_point deadline_;
+  const Policy* policy_;
   std::vector<Finding> list_;
   std::array<std::uint64_t, 4> counts_{};
 };

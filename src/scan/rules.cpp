@@ -14,8 +14,8 @@ enum RuleIndex : std::size_t {
 };
 
 constexpr std::array<Rule, kRuleCount> kRules = {{
-#define TARE_RULE(identifier, id, severity, trust, title, why, what_to_do) \
-  Rule{id, Verdict::severity, Trust::trust, title, why, what_to_do},
+#define TARE_RULE(identifier, id, severity, trust, ...) \
+  Rule{id, Verdict::severity, Trust::trust, __VA_ARGS__},
 #include "scan/rules.def"
 #undef TARE_RULE
 }};

@@ -6,9 +6,12 @@
 
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/sha256.hpp"
 #include "scan/analyzers.hpp"
+#include "scan/carve.hpp"
 #include "scan/findings.hpp"
 #include "scan/rules.hpp"
+#include "tare/policy.hpp"
 
 namespace tare {
 namespace {
@@ -29,6 +32,22 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kContainerTrailing;
     case format::NoteKind::kExtraction:
       return scan_rules::kContainerExtraction;
+    case format::NoteKind::kOutside:
+      return scan_rules::kHdf5Outside;
+    case format::NoteKind::kLink:
+      return scan_rules::kHdf5Link;
+    case format::NoteKind::kPlugin:
+      return scan_rules::kHdf5Plugin;
+    case format::NoteKind::kEntity:
+      return scan_rules::kXmlEntity;
+    case format::NoteKind::kOddName:
+      return scan_rules::kTensorName;
+    case format::NoteKind::kGgufHeader:
+      return scan_rules::kGgufHeader;
+    case format::NoteKind::kGgufBounds:
+      return scan_rules::kGgufBounds;
+    case format::NoteKind::kGgufOverflow:
+      return scan_rules::kGgufOverflow;
   }
   return scan_rules::kUnknownPart;
 }
@@ -81,6 +100,23 @@ std::string content_of(const format::Part& part) {
   return std::to_string(part.bytes.size()) + " bytes: " + std::string(describe_content(part.bytes));
 }
 
+// The name of what stands at an offset of a part.
+std::string name_inside(const format::Part& part, std::uint64_t offset) {
+  const std::string name = "bytes at " + std::to_string(offset);
+  return part.path.empty() ? name : part.path + "!" + name;
+}
+
+// Archives in which models are handed on, and which tare does not read: 7z, rar.
+bool holds_models(ByteSpan bytes) {
+  using namespace std::string_view_literals;
+  const std::string_view text = as_text(bytes);
+  return text.starts_with("7z\xBC\xAF\x27\x1C"sv) || text.starts_with("Rar!\x1A\x07"sv);
+}
+
+bool is_python(std::string_view path) {
+  return path.size() > 3 && (path.ends_with(".py") || path.ends_with(".PY"));
+}
+
 // A file, or one inside of another.
 struct Task {
   ByteSpan bytes;
@@ -92,27 +128,40 @@ struct Task {
 // Judges a file and, one after the other, the files inside of it.
 class FileScanner {
  public:
+  explicit FileScanner(const ScanOptions& options) : options_(options), findings_(options) {}
   void run(ByteSpan bytes);
+  // Whether a format recognised the file, or there was no time to find out.
+  bool is_known() const { return !report_.formats.empty() || findings_.is_late(); }
+  // A file that no format recognises.
+  void run_unknown(ByteSpan bytes);
   // A file that consists of others, which lie in these places, in order.
   void run_parts(ByteSpan bytes, std::span<const FileRange> parts);
-  ScanReport finish();
+  ScanReport finish(ByteSpan bytes);
 
  private:
+  void suppress(ByteSpan bytes);
   void run_part(ByteSpan bytes, FileRange part);
   void drain();
   void scan_task(const Task& task);
   void scan_as(const format::Format& format, const Task& task);
   void analyze(const format::Part& part, const Task& task);
   void judge(const format::Part& part, const Task& task);
-  void add_task(const format::Part& part, unsigned depth);
-  void add_unknown(const format::Part& part);
+  void judge_pickle(const format::Part& part, const Task& task, Streams streams);
+  // Bytes that no format reads, or that one could not read: a pickle may stand in them.
+  void search(const format::Part& part, const Task& task);
+  void add_task(const format::Part& part, const Task& task);
+  void add_decoded(const format::Part& part, std::uint64_t offset, std::vector<std::byte> bytes,
+                   const Task& task);
+  void add_unknown(const format::Part& part, const Task& task);
   std::string inside(const Task& task, const std::string& path) const {
     return task.path.empty() ? path : path.empty() ? task.path : task.path + "!" + path;
   }
 
+  const ScanOptions& options_;
   ScanReport report_;
   Findings findings_;
   std::deque<format::PartList> lists_;  // own what was decompressed
+  std::deque<std::vector<std::byte>> decoded_;
   std::deque<Task> tasks_;
 };
 
@@ -121,8 +170,24 @@ void FileScanner::run(ByteSpan bytes) {
   drain();
 }
 
+void FileScanner::run_unknown(ByteSpan bytes) {
+  report_.formats.emplace_back("unknown");
+  report_.parts = 1;
+  const Task task{bytes, "", 0, 0};
+  const format::Part part{"", format::PartKind::kUnknown, bytes, 0};
+  if (holds_models(bytes)) {
+    add(findings_, scan_rules::kUnreadableFile, "", 0, describe_content(bytes));
+    search(part, task);
+  } else {
+    add_unknown(part, task);
+  }
+  add_context(findings_.since(0), part);
+  drain();
+}
+
 void FileScanner::drain() {
   while (!tasks_.empty()) {
+    if (findings_.is_late()) return;
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     scan_task(task);
@@ -137,7 +202,8 @@ void FileScanner::run_parts(ByteSpan bytes, std::span<const FileRange> parts) {
   const auto skip_to = [&](std::uint64_t offset) {
     if (offset <= covered) return;
     add_unknown({"", format::PartKind::kUnknown, bytes.subspan(covered, offset - covered), covered,
-                 covered});
+                 covered},
+                Task{bytes, "", 0, 0});
   };
   for (const FileRange part : parts) {
     const std::uint64_t offset = std::min<std::uint64_t>(part.offset, bytes.size());
@@ -165,9 +231,10 @@ void FileScanner::run_part(ByteSpan bytes, FileRange part) {
   if (part.length == 0) return;
   add_task({"bytes at " + std::to_string(part.offset), format::PartKind::kNested,
             bytes.subspan(part.offset, part.length), part.offset},
-           0);
+           Task{bytes, "", 0, 0});
   drain();
   lists_.clear();  // findings do not refer to them
+  decoded_.clear();
 }
 
 void FileScanner::scan_task(const Task& task) {
@@ -182,7 +249,7 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
   }
   if (!read) {
     add(findings_, scan_rules::kUnreadableFile, task.path, read.error().offset, read.error().what);
-    return;
+    return search({task.path, format::PartKind::kUnknown, task.bytes, task.offset, 0}, task);
   }
   format::PartList& list = lists_.emplace_back(std::move(*read));
   for (const format::Note& note : list.notes) {
@@ -199,27 +266,50 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
 }
 
 void FileScanner::analyze(const format::Part& part, const Task& task) {
+  if (findings_.is_late()) return;
   ++report_.parts;
   const std::size_t first = findings_.size();
   judge(part, task);
   add_context(findings_.since(first), part);
 }
 
+void FileScanner::judge_pickle(const format::Part& part, const Task& task, Streams streams) {
+  for (NestedFile& file : analyze_pickle(part, findings_, streams)) {
+    if (file.is_rest) {
+      const std::uint64_t at = file.offset - part.base;
+      const std::uint64_t offset = part.offset == Error::kNoOffset ? part.offset : part.offset + at;
+      search({part.path, part.kind, file.bytes, offset, file.offset}, task);
+    } else if (!file.decoded.empty()) {
+      add_decoded(part, file.offset, std::move(file.decoded), task);
+    } else {
+      add_task({name_inside(part, file.offset), format::PartKind::kNested, file.bytes}, task);
+    }
+  }
+}
+
 void FileScanner::judge(const format::Part& part, const Task& task) {
   switch (part.kind) {
     case format::PartKind::kPickle:
-      for (const NestedFile& file : analyze_pickle(part, findings_)) {
-        const std::string name = "bytes at " + std::to_string(file.offset);
-        const format::Part inner{part.path.empty() ? name : part.path + "!" + name,
-                                 format::PartKind::kNested, file.bytes};
-        add_task(inner, task.depth);
-      }
-      return;
+    case format::PartKind::kScriptPickle:
+      return judge_pickle(part, task, Streams::kAll);
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
+      if (!format::detect(part.bytes).empty()) add_task(part, task);
       return;
     case format::PartKind::kNativeCode:
       return add(findings_, scan_rules::kNativeCode, part.path, part.base, content_of(part));
+    case format::PartKind::kTemplate:
+      return analyze_template(part, findings_);
+    case format::PartKind::kConfig:
+      return analyze_config(part, findings_);
+    case format::PartKind::kKerasConfig:
+      return analyze_keras_config(part, findings_);
+    case format::PartKind::kOnnx:
+      return analyze_onnx(part, findings_);
+    case format::PartKind::kTflite:
+      return analyze_tflite(part, findings_);
+    case format::PartKind::kTensorflow:
+      return analyze_tensorflow(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -227,28 +317,80 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTensorHeader:
       return;
     case format::PartKind::kNested:
-      return add_task(part, task.depth);
+      if (is_python(part.path) && !format::detect(part.bytes).empty()) {
+        analyze_python(part, findings_);
+      }
+      return add_task(part, task);
+    case format::PartKind::kRecognised:
+      return add(findings_, scan_rules::kRecognisedOnly, part.path, part.base,
+                 std::string(describe_content(part.bytes)) + ": recognised, not analysed");
     case format::PartKind::kUnknown:
-      return add_unknown(part);
+      return add_unknown(part, task);
   }
 }
 
-// A file inside of one that is `depth` files deep.
-void FileScanner::add_task(const format::Part& part, unsigned depth) {
-  if (format::detect(part.bytes).empty()) return add_unknown(part);
-  if (depth < format::kMaxDepth) {
-    tasks_.push_back({part.bytes, part.path, depth + 1, part.offset});
+// A file inside of the task's.
+void FileScanner::add_task(const format::Part& part, const Task& task) {
+  if (format::detect(part.bytes).empty()) return add_unknown(part, task);
+  if (task.depth < format::kMaxDepth) {
+    tasks_.push_back({part.bytes, part.path, task.depth + 1, part.offset});
     return;
   }
   add(findings_, scan_rules::kContainerUnreadable, part.path, 0,
       "files stand inside files more than 8 deep");
 }
 
-void FileScanner::add_unknown(const format::Part& part) {
-  add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
+void FileScanner::add_decoded(const format::Part& part, std::uint64_t offset,
+                              std::vector<std::byte> bytes, const Task& task) {
+  const ByteSpan kept = decoded_.emplace_back(std::move(bytes));
+  add_task({name_inside(part, offset), format::PartKind::kNested, kept}, task);
 }
 
-ScanReport FileScanner::finish() {
+void FileScanner::add_unknown(const format::Part& part, const Task& task) {
+  if (is_python(part.path)) {
+    analyze_python(part, findings_);
+  } else {
+    add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
+  }
+  search(part, task);
+}
+
+void FileScanner::search(const format::Part& part, const Task& task) {
+  for (const std::uint64_t at : find_pickles(part.bytes)) {
+    add(findings_, scan_rules::kPickleHidden, part.path, part.base + at,
+        "a pickle that imports something begins here");
+    const std::uint64_t offset = part.offset == Error::kNoOffset ? part.offset : part.offset + at;
+    judge_pickle(
+        {part.path, format::PartKind::kPickle, part.bytes.subspan(at), offset, part.base + at},
+        task, Streams::kFirst);
+  }
+  for (DecodedText& text : find_encoded_pickles(part.bytes)) {
+    add(findings_, scan_rules::kPickleHidden, part.path, part.base + text.offset,
+        "a text here decodes to a pickle");
+    add_decoded(part, part.base + text.offset, std::move(text.bytes), task);
+  }
+}
+
+// What the user's policy allows in this file.
+void FileScanner::suppress(ByteSpan bytes) {
+  if (options_.policy == nullptr || report_.findings.empty()) return;
+  std::string digest;
+  if (options_.policy->needs_sha256()) {
+    Sha256 sha256;
+    sha256.update(bytes);
+    digest = sha256.hex_digest();
+  }
+  for (Finding& finding : report_.findings) {
+    const auto* const allowance = options_.policy->allowance_for(finding, options_.path, digest);
+    if (allowance != nullptr) finding.suppressed = allowance->reason;
+  }
+}
+
+ScanReport FileScanner::finish(ByteSpan bytes) {
+  report_.out_of_time = findings_.is_late();
+  if (report_.out_of_time) {
+    add(findings_, scan_rules::kOutOfTime, "", 0, "what was found until then is listed");
+  }
   if (const std::uint64_t left_out = findings_.left_out(); left_out > 0) {
     add(findings_, scan_rules::kFindingsLeftOut, "", 0,
         std::to_string(left_out) + " findings are not listed");
@@ -257,26 +399,32 @@ ScanReport FileScanner::finish() {
   std::ranges::stable_sort(report_.findings, [](const Finding& a, const Finding& b) {
     return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
   });
+  suppress(bytes);
   for (const Finding& finding : report_.findings) {
     if (finding.suppressed.empty()) {
       report_.verdict = std::max(report_.verdict, finding.severity());
     }
   }
+  report_.size = bytes.size();
   return std::move(report_);
 }
 
 }  // namespace
 
-Result<ScanReport> scan(ByteSpan bytes) {
-  if (format::detect(bytes).empty()) return fail(ErrorCode::kWrongFormat, describe_content(bytes));
-  FileScanner scanner;
+Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
+  FileScanner scanner(options);
   scanner.run(bytes);
-  ScanReport report = scanner.finish();
-  report.size = bytes.size();
-  return report;
+  if (!scanner.is_known()) {
+    // A loader may be told to start behind what no format understands.
+    if (find_pickles(bytes).empty() && !holds_models(bytes)) {
+      return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+    }
+    scanner.run_unknown(bytes);
+  }
+  return scanner.finish(bytes);
 }
 
-Result<ScanReport> scan_file(const ModelFile& file) {
+Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) {
   const ByteSpan bytes = file.input.bytes();
   if (file.is_index && format::is_shard_index(bytes)) {
     ScanReport report;
@@ -285,12 +433,17 @@ Result<ScanReport> scan_file(const ModelFile& file) {
     report.parts = 1;
     return report;
   }
-  if (file.parts.empty()) return scan(bytes);
-  FileScanner scanner;
+  if (file.is_raw) {
+    ScanReport report;
+    report.formats.emplace_back("tensor data");
+    report.size = report.tensor_bytes = bytes.size();
+    report.parts = 1;
+    return report;
+  }
+  if (file.parts.empty()) return scan(bytes, options);
+  FileScanner scanner(options);
   scanner.run_parts(bytes, file.parts);
-  ScanReport report = scanner.finish();
-  report.size = bytes.size();
-  return report;
+  return scanner.finish(bytes);
 }
 
 }  // namespace tare

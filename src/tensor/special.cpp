@@ -24,6 +24,8 @@ std::string_view special_kind_name(SpecialKind kind) {
       return "nested";
     case SpecialKind::kMeta:
       return "meta";
+    case SpecialKind::kBlockQuantized:
+      return "block_quantized";
     case SpecialKind::kSubclass:
       return "subclass";
   }

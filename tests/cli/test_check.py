@@ -92,7 +92,7 @@ class Check(TareTest):
     def test_what_is_something_else_is_neither_valid_nor_invalid(self):
         for content, word in (
             (b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer"),
-            (b"<!DOCTYPE html><html>", "HTML page"), (b"GGUF\3\0\0\0" + bytes(16), "GGUF"),
+            (b"<!DOCTYPE html><html>", "HTML page"), (b"\x7fELF" + bytes(20), "ELF"),
             (bytes(100), "zero bytes"), (b"", "empty"),
         ):
             self.assertIn(word, self.problem(content, expect=2)["message"])

@@ -110,11 +110,11 @@ class Folders(TareTest):
         os.symlink("../blobs/01", self.path("m/model.bin"))
         self.is_whole("m")
 
-    def test_scan_judges_files_and_no_other_folders(self):
+    def test_scan_judges_the_files_of_a_folder(self):
         self.shards()
-        done = self.tare("scan", "m", expect=2)
-        self.assertIn("is a directory", done.stdout + done.stderr)
-        self.tare("scan", "m/1.safetensors", "m/2.safetensors", expect=0)
+        done = self.tare("scan", "m", expect=0)
+        self.assertIn("m/1.safetensors: safe", done.stdout)
+        self.assertIn("m/2.safetensors: safe", done.stdout)
 
 
 class Checkpoints(TareTest):

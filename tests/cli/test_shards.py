@@ -186,9 +186,10 @@ class Shards(TareTest):
         ):
             self.write(INDEX, text)
             self.refuse(word)
-        for text in (b'{"model_type":"llama"}', b'{\n  "a": 1\n}'):
+        for text, word in ((b'{"model_type":"llama"}', "a configuration of a Hugging Face library, which holds no tensors"),
+                           (b'{\n  "a": 1\n}', "JSON text, not a model")):
             self.write(INDEX, text)
-            self.refuse("JSON text, not a model")
+            self.refuse(word)
 
     def test_an_empty_index(self):
         self.index({})

@@ -56,6 +56,8 @@ class Payload:
 torch.save(Payload(), "alone.pt")
 torch.save({"weight": torch.ones(2), "hook": Payload()}, "inside.pt")
 torch.save(torch.nn.Linear(2, 2), "module.pt")
+class Own(torch.nn.Linear): pass
+torch.save(Own(2, 2), "own.pt")
 torch.save({"epoch": 3, "weight": torch.ones(2)}, "training.pt")
 torch.save({"weight": torch.ones(2)}, "legacy.pt", _use_new_zipfile_serialization=False)
 """
@@ -111,10 +113,10 @@ class TorchFiles(TareTest):
             self.tare("convert", name, expect=1)
             self.assertNotIn(name.replace(".pt", ".safetensors"), self.files())
         # A class that is not known is made, and nothing of it is needed to take the tensors.
-        self.assertIn("module.pt: suspicious", self.tare("scan", "module.pt", expect=1).stdout)
-        for name in ("legacy.pt", "training.pt"):
+        self.assertIn("own.pt: suspicious", self.tare("scan", "own.pt", expect=1).stdout)
+        for name in ("module.pt", "legacy.pt", "training.pt"):
             self.assertIn(f"{name}: safe", self.tare("scan", name, expect=0).stdout)
-        for name in ("module", "legacy", "training"):
+        for name in ("own", "module", "legacy", "training"):
             self.tare("convert", f"{name}.pt", "--overwrite", expect=0)
             self.assertTrue(read_safetensors(self.path(f"{name}.safetensors"))[0], name)
 

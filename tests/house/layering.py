@@ -65,6 +65,7 @@ PUBLIC = {
     "safetensors_file.hpp": "format",
     "safetensors_writer.hpp": "format",
     "torch_save.hpp": "format",
+    "policy.hpp": "scan",
     "scan.hpp": "scan",
     "convert.hpp": "convert",
     "craft.hpp": "craft",

@@ -1,0 +1,129 @@
+#include "cli/file_judge.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "cli/mapping_guard.hpp"
+#include "io/spool.hpp"
+
+namespace tare::cli {
+namespace {
+
+constexpr std::uint64_t kSmall = std::uint64_t{128} << 10;
+constexpr const char* kTooLarge = "not scanned: larger than --max-size";
+
+constexpr const char* kChanged = "the file changed while it was read";
+
+// How many bytes of `out` there were up to the end of the file; content with the first `enough`.
+Result<std::size_t> read_to_end(int fd, std::span<std::byte> out, std::size_t enough) {
+  std::size_t done = 0;
+  while (done < enough) {
+    const ssize_t got = ::read(fd, out.data() + done, out.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(system_error(errno, "cannot read"));
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+UniqueFd open_file(const FoundFile& file) {
+  const int folder = file.folder ? file.folder->get() : AT_FDCWD;
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  return UniqueFd(::openat(folder, file.name(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+}
+
+}  // namespace
+
+std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
+  if (file.error) return std::unexpected(*file.error);
+  path_ = file.path;
+  if (file.is_stdin) return judge_stdin();
+  const bool named = file.named;
+  auto report = open(std::move(file));
+  // Trees are full of empty files; one that is named is a mistake.
+  if (!named && report && !*report && report->error().code == ErrorCode::kEmpty) {
+    return fail(ErrorCode::kWrongFormat, report->error().what);
+  }
+  return report;
+}
+
+bool FileJudge::is_output(int fd) const {
+  struct stat status{};
+  return !options_.outputs.empty() && ::fstat(fd, &status) == 0 &&
+         options_.outputs.contains({status.st_dev, status.st_ino});
+}
+
+std::optional<Result<ScanReport>> FileJudge::open(FoundFile found) {
+  UniqueFd fd = open_file(found);
+  if (!fd) return std::unexpected(system_error(errno, "cannot open"));
+  if (is_output(fd.get())) return std::nullopt;
+  const auto file = RegularFile::adopt(std::move(fd));
+  if (!file) return std::unexpected(file.error());
+  if (options_.max_size && file->size() > *options_.max_size) {
+    return fail(ErrorCode::kLimit, kTooLarge);
+  }
+  return judge_file(*file, std::move(found.parts));
+}
+
+Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<FileRange> parts) {
+  if (file.size() <= kSmall && parts.empty()) return judge_small(file);
+  return judge_mapped(file, std::move(parts));
+}
+
+ScanOptions FileJudge::scan_options() const {
+  ScanOptions options;
+  options.policy = options_.policy;
+  options.path = path_;
+  if (options_.timeout) options.deadline = std::chrono::steady_clock::now() + *options_.timeout;
+  return options;
+}
+
+// What was read is what is judged, whatever becomes of the file. One byte more than there should be
+// tells whether it has grown.
+Result<ScanReport> FileJudge::judge_small(const RegularFile& file) {
+  buffer_.resize(kSmall + 1);
+  const auto length =
+      read_to_end(file.fd(), std::span(buffer_).first(file.size() + 1), file.size());
+  if (!length) return std::unexpected(length.error());
+  if (*length != file.size() && file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
+  return scan(std::span(buffer_).first(*length), scan_options());
+}
+
+Result<ScanReport> FileJudge::judge_mapped(const RegularFile& file, std::vector<FileRange> parts) {
+  auto input = Input::map_file(file);
+  if (!input) return std::unexpected(input.error());
+  const MappingGuard guard(input->bytes());
+  auto report = parts.empty()
+                    ? scan(input->bytes(), scan_options())
+                    : scan_file({"", std::move(*input), false, std::move(parts)}, scan_options());
+  if (guard.damaged())
+    return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
+  if (file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
+  return report;
+}
+
+// Its bytes stay in memory up to 32 MiB; beyond, they go to a file without a name.
+Result<ScanReport> FileJudge::judge_stdin() {
+  Spool spool;
+  std::vector<std::byte> block(std::size_t{1} << 20);
+  for (;;) {
+    const auto length = read_to_end(STDIN_FILENO, block, block.size());
+    if (!length) return std::unexpected(length.error());
+    if (*length == 0) break;
+    if (options_.max_size && spool.size() + *length > *options_.max_size) {
+      return fail(ErrorCode::kLimit, kTooLarge);
+    }
+    const auto written = spool.write(std::span(block).first(*length));
+    if (!written) return std::unexpected(written.error());
+  }
+  if (spool.size() == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
+  const auto input = std::move(spool).finish();
+  if (!input) return std::unexpected(input.error());
+  return scan(input->bytes(), scan_options());
+}
+
+}  // namespace tare::cli

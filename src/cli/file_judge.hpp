@@ -1,0 +1,50 @@
+// Opens a file that was found, and judges it.
+//
+// Small files are read into a buffer, which costs less than mapping them; large ones are mapped.
+// Whatever happens to a file meanwhile ends in an error: cut short, grown, replaced, its disk gone.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "cli/tree_walk.hpp"
+#include "io/regular_file.hpp"
+#include "tare/scan.hpp"
+
+namespace tare::cli {
+
+struct JudgeOptions {
+  std::optional<std::uint64_t> max_size;  // bytes; what is larger is not looked at
+  std::optional<std::chrono::nanoseconds> timeout;
+  const Policy* policy = nullptr;  // what a user adds to the policy
+  // Files that this program is writing: device and inode. They are passed over.
+  std::set<std::pair<std::uint64_t, std::uint64_t>> outputs;
+};
+
+// One for each thread.
+class FileJudge {
+ public:
+  // `options` must outlive the judge.
+  explicit FileJudge(const JudgeOptions& options) : options_(options) {}
+
+  // Nothing for an output of this program. Errors: those of scan() and of opening and reading;
+  // kLimit: larger than the options allow; kMismatch: changed while it was read.
+  std::optional<Result<ScanReport>> judge(FoundFile file);
+
+ private:
+  std::optional<Result<ScanReport>> open(FoundFile file);
+  bool is_output(int fd) const;
+  Result<ScanReport> judge_file(const RegularFile& file, std::vector<FileRange> parts);
+  Result<ScanReport> judge_small(const RegularFile& file);
+  Result<ScanReport> judge_mapped(const RegularFile& file, std::vector<FileRange> parts);
+  Result<ScanReport> judge_stdin();
+  ScanOptions scan_options() const;
+
+  const JudgeOptions& options_;
+  std::string path_;  // of the file that is judged
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace tare::cli

@@ -1,0 +1,315 @@
+// Formats of models that tare knows by exact signatures and does not analyse.
+// docs/formats/recognised.md is the list for people.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "format/format.hpp"
+#include "format/json_tree.hpp"
+#include "io/cursor.hpp"
+
+namespace tare::format {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Signature {
+  std::size_t offset;
+  std::string_view bytes;
+  const char* text;
+};
+
+constexpr std::array kSignatures = {
+    Signature{0, "ptrt"sv, "a TensorRT engine, which is native code"},
+    Signature{0, "ftrt"sv, "a TensorRT engine, which is native code"},
+    Signature{0, "MZqFpD='"sv,
+              "an executable for several systems (llamafile, APE): loading it runs it"},
+    Signature{4, "PTMF"sv, "a TorchScript flatbuffer for mobile devices"},
+    Signature{4, "ET12"sv, "an ExecuTorch program"},
+    Signature{8, "eh00"sv, "an ExecuTorch program"},
+    Signature{0, "RKNN"sv, "an RKNN model, which holds native code"},
+    Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code"},
+    Signature{0, "B\0C\0N\0\0\0"sv, "a CNTK model of version 1"},
+    Signature{0, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv, "MXNet parameters"},
+    Signature{0, "CBM1"sv, "a CatBoost model"},
+    Signature{0, "tree\nversion="sv, "a LightGBM model"},
+    Signature{0, "tree\r\nversion="sv, "a LightGBM model"},
+    Signature{0, "binf"sv, "an XGBoost model of before 1.0"},
+    Signature{0, "{L\0\0\0\0\0\0\0\x07learner"sv, "an XGBoost model (UBJSON)"},
+    Signature{0, "{i\x07learner"sv, "an XGBoost model (UBJSON)"},
+    Signature{0, "7767517\n"sv, "an ncnn model"},
+    Signature{0, "X\n\0\0\0\x02"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
+    Signature{0, "X\n\0\0\0\x03"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
+    Signature{0, "RDX2\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
+    Signature{0, "RDX3\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
+    Signature{0, "RDA2\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
+    Signature{0, "RDA3\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
+    Signature{0, "\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1"sv, "a Torch7 object, which can hold Lua code"},
+    Signature{0, "4\n1\n3\nV 1\n"sv, "a Torch7 object, which can hold Lua code"},
+    Signature{0, "\xAC\xED\0\x05"sv, "a serialized Java object (Weka, H2O), which can run code"},
+};
+
+const char* by_signature(ByteSpan bytes) {
+  for (const Signature& signature : kSignatures) {
+    if (bytes.size() < signature.offset) continue;
+    if (as_text(bytes.subspan(signature.offset)).starts_with(signature.bytes)) {
+      return signature.text;
+    }
+  }
+  return "";
+}
+
+// ---- protobuf, as far as it tells whose it is
+
+struct Field {
+  std::uint64_t number;
+  unsigned wire;
+  std::uint64_t value;  // of a varint
+  ByteSpan bytes;
+};
+
+std::optional<std::uint64_t> read_varint(Cursor& in) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 64; shift += 7) {
+    const auto byte = in.read<std::uint8_t>();
+    if (!byte) return std::nullopt;
+    value |= std::uint64_t{*byte & 0x7FU} << shift;
+    if ((*byte & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<Field> read_field(Cursor& in) {
+  const auto key = read_varint(in);
+  if (!key || *key >> 3 == 0) return std::nullopt;
+  Field field{*key >> 3, static_cast<unsigned>(*key & 7), 0, {}};
+  if (field.wire == 0) {
+    const auto value = read_varint(in);
+    if (!value) return std::nullopt;
+    field.value = *value;
+    return field;
+  }
+  const auto size = field.wire == 2   ? read_varint(in)
+                    : field.wire == 1 ? std::optional<std::uint64_t>(8)
+                    : field.wire == 5 ? std::optional<std::uint64_t>(4)
+                                      : std::nullopt;
+  const auto bytes = size ? in.take(*size) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  field.bytes = *bytes;
+  return field;
+}
+
+// Model: specificationVersion = 1, description = 2, isUpdatable = 10, and one type from 200 on.
+bool is_coreml(ByteSpan bytes) {
+  Cursor in(bytes);
+  const auto version = read_field(in);
+  if (!version || version->number != 1 || version->wire != 0) return false;
+  if (version->value < 1 || version->value > 100) return false;
+  const auto description = read_field(in);
+  if (!description || description->number != 2 || description->wire != 2) return false;
+  unsigned types = 0;
+  while (!in.at_end()) {
+    const auto field = read_field(in);
+    if (!field) return false;
+    if (field->number == 10 && field->wire == 0) continue;
+    if (field->number < 200 || field->number > 3000 || field->wire != 2) return false;
+    ++types;
+  }
+  return types == 1;
+}
+
+// ProgramDesc: the first block is number 0, and has no parent.
+bool is_paddle_program(ByteSpan bytes) {
+  Cursor in(bytes);
+  const auto block = read_field(in);
+  if (!block || block->number != 1 || block->wire != 2) return false;
+  return as_text(block->bytes)
+             .starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"sv) ||
+         as_text(block->bytes).starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\x0F"sv);
+}
+
+// version u32 0, levels u64 0, version u32 0, bytes of a TensorDesc i32, TensorDesc: a type, dims.
+bool is_paddle_params(ByteSpan bytes) {
+  Cursor in(bytes);
+  const auto zeros = in.take(16);
+  const auto size = in.read<std::uint32_t>();
+  if (!zeros || !size || *size < 2 || *size > 4096) return false;
+  const auto desc = in.take(*size);
+  if (!desc || std::ranges::any_of(*zeros, [](std::byte b) { return b != std::byte{0}; })) {
+    return false;
+  }
+  Cursor fields(*desc);
+  const auto type = read_field(fields);
+  if (!type || type->number != 1 || type->wire != 0 || type->value > 40) return false;
+  while (!fields.at_end()) {
+    const auto dim = read_field(fields);
+    if (!dim || dim->number != 2) return false;
+  }
+  return true;
+}
+
+// ---- msgpack, as Flax writes it
+
+// A map whose values hold at least one array of numpy (extension 1), and nothing behind it.
+bool is_flax(ByteSpan bytes) {
+  Cursor in(bytes);
+  const auto first = in.read<std::uint8_t>();
+  if (!first || !((*first > 0x80 && *first <= 0x8F) || *first == 0xDE || *first == 0xDF)) {
+    return false;
+  }
+  in = Cursor(bytes);
+  // Values that are still to come, in all that is open: nothing is nested, it is only counted.
+  std::uint64_t wanted = 1;
+  bool has_array = false;
+  const auto big = [&in](unsigned width) -> std::optional<std::uint64_t> {
+    const auto digits = in.take(width);
+    if (!digits) return std::nullopt;
+    std::uint64_t value = 0;
+    for (const std::byte digit : *digits)
+      value = value << 8 | std::to_integer<std::uint64_t>(digit);
+    return value;
+  };
+  while (wanted > 0) {
+    const auto type = in.read<std::uint8_t>();
+    if (!type) return false;
+    --wanted;
+    const std::uint8_t t = *type;
+    std::optional<std::uint64_t> skip = 0;
+    std::optional<std::uint64_t> inner = 0;
+    if (t <= 0x7F || t >= 0xE0 || t == 0xC0 || t == 0xC2 || t == 0xC3) {
+      skip = 0;
+    } else if (t <= 0x8F) {
+      inner = 2 * (t & 0xFU);
+    } else if (t <= 0x9F) {
+      inner = t & 0xFU;
+    } else if (t <= 0xBF) {
+      skip = t & 0x1FU;
+    } else if (t >= 0xC4 && t <= 0xC6) {
+      skip = big(1U << (t - 0xC4));
+    } else if (t >= 0xC7 && t <= 0xC9) {
+      skip = big(1U << (t - 0xC7));
+      const auto kind = in.read<std::uint8_t>();
+      if (!kind) return false;
+      has_array = has_array || *kind == 1;
+    } else if (t == 0xCA || t == 0xCB) {
+      skip = t == 0xCA ? 4 : 8;
+    } else if (t >= 0xCC && t <= 0xD3) {
+      skip = std::uint64_t{1} << ((t - 0xCC) % 4);
+    } else if (t >= 0xD4 && t <= 0xD8) {
+      const auto kind = in.read<std::uint8_t>();
+      if (!kind) return false;
+      has_array = has_array || *kind == 1;
+      skip = std::uint64_t{1} << (t - 0xD4);
+    } else if (t >= 0xD9 && t <= 0xDB) {
+      skip = big(1U << (t - 0xD9));
+    } else if (t == 0xDC || t == 0xDD) {
+      inner = big(t == 0xDC ? 2 : 4);
+    } else if (t == 0xDE || t == 0xDF) {
+      inner = big(t == 0xDE ? 2 : 4);
+      if (inner) inner = *inner * 2;
+    } else {
+      return false;
+    }
+    if (!skip || !inner || !in.take(*skip)) return false;
+    wanted += *inner;
+    // Each value takes at least a byte.
+    if (wanted > in.remaining()) return false;
+  }
+  return has_array && in.at_end();
+}
+
+// ---- XML and JSON
+
+constexpr std::size_t kFront = std::size_t{64} << 10;
+
+// The name of the outermost element; empty if the front is no XML.
+std::string_view root_element(std::string_view text) {
+  text = text.substr(0, kFront);
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  for (;;) {
+    const std::size_t start = text.find_first_not_of(" \t\r\n");
+    if (start == std::string_view::npos || text[start] != '<') return "";
+    text.remove_prefix(start);
+    std::string_view close = ">";
+    if (text.starts_with("<?")) {
+      close = "?>";
+    } else if (text.starts_with("<!--")) {
+      close = "-->";
+    } else if (text.starts_with("<!DOCTYPE")) {
+      // A document type may hold a list of declarations in brackets.
+      const std::size_t bracket = text.find('[');
+      const std::size_t end = text.find('>');
+      if (bracket < end) close = "]>";
+    } else {
+      const std::size_t end = text.find_first_of(" \t\r\n/>", 1);
+      return end == std::string_view::npos ? "" : text.substr(1, end - 1);
+    }
+    const std::size_t end = text.find(close);
+    if (end == std::string_view::npos) return "";
+    text.remove_prefix(end + close.size());
+  }
+}
+
+const char* by_xml(std::string_view text) {
+  const std::string_view root = root_element(text);
+  if (root == "PMML" || root.ends_with(":PMML")) return "a PMML model";
+  const std::string_view front = text.substr(0, kFront);
+  if (root == "net" && front.find("<layers") != std::string_view::npos) {
+    return "an OpenVINO model";
+  }
+  return "";
+}
+
+const char* by_json(ByteSpan bytes) {
+  unsigned seen = 0;
+  const char* found = "";
+  has_top_level_key(bytes, [&](std::string_view key) {
+    if (key == "learner") seen |= 1U;
+    if (key == "version") seen |= 2U;
+    if (key == "arg_nodes") seen |= 4U;
+    if (key == "heads") seen |= 8U;
+    if (key == "oblivious_trees") found = "a CatBoost model (JSON)";
+    if ((seen & 3U) == 3U) found = "an XGBoost model (JSON)";
+    if ((seen & 12U) == 12U) found = "an MXNet graph";
+    return *found != '\0';
+  });
+  return found;
+}
+
+bool recognises(ByteSpan bytes) {
+  return *recognised_text(bytes) != '\0';
+}
+
+Result<PartList> list_parts(ByteSpan bytes) {
+  PartList list;
+  list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
+  const std::string_view text = as_text(bytes);
+  if (root_element(text).empty()) return list;
+  for (const std::string_view mark : {"<!ENTITY"sv, "SYSTEM"sv, "PUBLIC"sv, "<xi:include"sv}) {
+    const std::size_t at = text.find(mark);
+    // The words count inside of a document type only.
+    const bool is_word = mark[0] != '<';
+    const std::size_t doctype = text.find("<!DOCTYPE");
+    if (at == std::string_view::npos || (is_word && doctype > at)) continue;
+    list.notes.push_back({NoteKind::kEntity, at, "", "it declares entities, or includes files"});
+    break;
+  }
+  return list;
+}
+
+}  // namespace
+
+const char* recognised_text(ByteSpan bytes) {
+  if (const char* text = by_signature(bytes); *text != '\0') return text;
+  if (is_coreml(bytes)) return "a CoreML model";
+  if (is_paddle_program(bytes)) return "a PaddlePaddle program";
+  if (is_paddle_params(bytes)) return "PaddlePaddle parameters";
+  if (is_flax(bytes)) return "a Flax checkpoint (msgpack)";
+  if (const char* text = by_xml(as_text(bytes)); *text != '\0') return text;
+  return by_json(bytes);
+}
+
+const Format kRecognised = {"recognised", "a format that tare does not analyse", recognises,
+                            list_parts, nullptr};
+
+}  // namespace tare::format

@@ -1,0 +1,113 @@
+// Formats that are known by their signature: said to be, and never safe.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/binary.hpp"
+#include "support/zip_builder.hpp"
+#include "tare/model.hpp"
+#include "tare/scan.hpp"
+
+namespace tare {
+namespace {
+
+using namespace std::string_literals;
+using test::repeat;
+using test::u32;
+using test::u64;
+using test::u8;
+using testing::HasSubstr;
+
+struct Known {
+  std::string bytes;
+  const char* name;
+};
+
+// A message of protobuf in a field below 16.
+std::string field(unsigned number, const std::string& content) {
+  return u8(number << 3 | 2) + u8(content.size()) + content;
+}
+
+std::vector<Known> known() {
+  const std::string pair = "\xC7\x04\x01"s + "\x93\x90\xA0\xA0";
+  return {
+      {"ptrt" + std::string(20, '\1'), "TensorRT"},
+      {"ftrt" + std::string(20, '\1'), "TensorRT"},
+      {"MZqFpD='\n" + std::string(20, '\1'), "executable"},
+      {u32(24) + "PTMF" + std::string(16, '\1'), "TorchScript flatbuffer"},
+      {u32(24) + "ET12" + std::string(16, '\1'), "ExecuTorch"},
+      {"RKNN" + std::string(20, '\1'), "RKNN"},
+      {"\x01HEF" + std::string(20, '\1'), "Hailo"},
+      {"B\0C\0N\0\0\0"s + std::string(20, '\1'), "CNTK"},
+      {u64(0x112) + u64(0) + u64(1), "MXNet"},
+      {R"({"nodes": [], "arg_nodes": [], "heads": []})", "MXNet"},
+      {"CBM1" + std::string(20, '\1'), "CatBoost"},
+      {R"({"oblivious_trees": []})", "CatBoost"},
+      {"tree\nversion=v4\n", "LightGBM"},
+      {R"({"learner": {}, "version": [2, 0, 0]})", "XGBoost"},
+      {"{L\0\0\0\0\0\0\0\x07learner{"s, "XGBoost"},
+      {"7767517\n3 3\n", "ncnn"},
+      {"X\n\0\0\0\x03\0\4\2\3"s, "R data"},
+      {"RDX3\nX\n\0\0\0\3"s, "R data"},
+      {u32(4) + u32(1) + u32(3) + "V 1" + u32(13) + "nn.Sequential", "Torch7"},
+      {"4\n1\n3\nV 1\n13\nnn.Sequential\n", "Torch7"},
+      {"\xAC\xED\0\5sr"s, "Java"},
+      {"\x08\x05" + field(2, "\x0A\x01x") + "\xA2\x1F\x01x", "CoreML"},
+      {field(1, "\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s), "PaddlePaddle program"},
+      {std::string(16, '\0') + u32(4) + "\x08\x05\x10\x03" + std::string(12, '\1'),
+       "PaddlePaddle parameters"},
+      {"\x82\xA1w"s + pair + "\xA1" + "b\x93\x01\xC0\xCB" + std::string(8, '\1'), "Flax"},
+      {R"(<?xml version="1.0"?><!-- x --><net name="x" version="11"><layers/></net>)", "OpenVINO"},
+      {"<PMML version=\"4.4\"/>", "PMML"},
+  };
+}
+
+TEST(Recognised, IsSaidAndSuspicious) {
+  for (const auto& [bytes, name] : known()) {
+    const auto report = scan(as_bytes(bytes));
+    ASSERT_TRUE(report.has_value()) << name;
+    EXPECT_EQ(report->verdict, Verdict::kSuspicious) << name;
+    ASSERT_FALSE(report->findings.empty()) << name;
+    EXPECT_STREQ(report->findings[0].rule->id, "TARE-FMT-001") << name;
+    EXPECT_THAT(report->findings[0].detail, HasSubstr(name));
+    EXPECT_THAT(report->findings[0].detail, HasSubstr("recognised, not analysed"));
+    EXPECT_THAT(describe_content(as_bytes(bytes)), HasSubstr(name));
+  }
+}
+
+TEST(Recognised, InsideOfArchives) {
+  test::ZipBuilder archive;
+  archive.add("m/engine.plan", "ptrt" + std::string(20, '\1'));
+  const auto report = scan(as_bytes(archive.build()));
+  ASSERT_TRUE(report.has_value());
+  ASSERT_EQ(report->findings.size(), 1U);
+  EXPECT_EQ(report->findings[0].entry, "m/engine.plan");
+  EXPECT_STREQ(report->findings[0].rule->id, "TARE-FMT-001");
+}
+
+TEST(Recognised, WhatIsAlmostOneIsNone) {
+  for (const std::string& bytes :
+       {"ptr"s, "PTMF"s, "RKN"s, "B\0C\0N"s, "\x08\x05"s, "\x08\x05\x12\x03\x0A\x01x"s,
+        "\x08\x05\x12\x03\x0A\x01x\x1A\x01x"s, "\x81\xA1w\x01"s,
+        "\x81\xA1w\xC7\x04\x01\x93\x90\xA0"s, "\x81\xA1w\xC7\x04\x01\x93\x90\xA0\xA0\x01"s,
+        "<net/>"s, "<html><PMML/></html>"s, R"({"learner": {}})"s, "trees\nversion=1"s,
+        "\xDF\xFF\xFF\xFF\xFF\x01"s, std::string(40, '\0')}) {
+    EXPECT_FALSE(scan(as_bytes(bytes)).has_value()) << bytes;
+  }
+}
+
+TEST(Recognised, XmlThatOpensFiles) {
+  for (const std::string& declaration :
+       {R"(<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>)"s,
+        R"(<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd">)"s,
+        R"(<?xml version="1.0"?><!DOCTYPE x [<!ENTITY % a PUBLIC "x" "http://x">]>)"s}) {
+    const auto report = scan(as_bytes(declaration + "<PMML version=\"4.4\"/>"));
+    ASSERT_TRUE(report.has_value()) << declaration;
+    EXPECT_EQ(report->verdict, Verdict::kDangerous) << declaration;
+  }
+  const auto plain = scan(as_bytes("<PMML><a>SYSTEM and PUBLIC</a></PMML>"s));
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->verdict, Verdict::kSuspicious);
+}
+
+}  // namespace
+}  // namespace tare

@@ -117,6 +117,10 @@ bool is_python(std::string_view path) {
   return path.size() > 3 && (path.ends_with(".py") || path.ends_with(".PY"));
 }
 
+bool is_before(const Finding& a, const Finding& b) {
+  return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
+}
+
 // A file, or one inside of another.
 struct Task {
   ByteSpan bytes;
@@ -396,9 +400,7 @@ ScanReport FileScanner::finish(ByteSpan bytes) {
         std::to_string(left_out) + " findings are not listed");
   }
   report_.findings = findings_.take();
-  std::ranges::stable_sort(report_.findings, [](const Finding& a, const Finding& b) {
-    return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
-  });
+  std::ranges::stable_sort(report_.findings, is_before);
   suppress(bytes);
   for (const Finding& finding : report_.findings) {
     if (finding.suppressed.empty()) {
@@ -424,6 +426,30 @@ Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
   return scanner.finish(bytes);
 }
 
+namespace {
+
+// A file that metadata divides into parts is a file all the same, which a loader may be pointed at:
+// what does harm in it as a whole counts as well. Everything else counts only in a file that is not
+// named as the parts of a distributed checkpoint are; in those, several archives behind each other
+// are as it should be.
+ScanReport with_whole(ScanReport report, ByteSpan bytes, std::string_view name,
+                      const ScanOptions& options) {
+  auto whole = scan(bytes, options);
+  if (!whole) return report;
+  const bool is_checkpoint = name.ends_with(".distcp");
+  for (Finding& finding : whole->findings) {
+    if (is_checkpoint && finding.severity() != Verdict::kDangerous) continue;
+    if (finding.suppressed.empty()) {
+      report.verdict = std::max(report.verdict, finding.severity());
+    }
+    report.findings.push_back(std::move(finding));
+  }
+  std::ranges::stable_sort(report.findings, is_before);
+  return report;
+}
+
+}  // namespace
+
 Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) {
   const ByteSpan bytes = file.input.bytes();
   if (file.is_index && format::is_shard_index(bytes)) {
@@ -443,7 +469,11 @@ Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options) 
   if (file.parts.empty()) return scan(bytes, options);
   FileScanner scanner(options);
   scanner.run_parts(bytes, file.parts);
-  return scanner.finish(bytes);
+  ScanReport report = scanner.finish(bytes);
+  // There is nothing to add to that.
+  if (report.verdict == Verdict::kDangerous || report.out_of_time) return report;
+  return with_whole(std::move(report), bytes, file.name.empty() ? options.path : file.name,
+                    options);
 }
 
 }  // namespace tare

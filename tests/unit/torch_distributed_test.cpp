@@ -383,6 +383,68 @@ TEST(ScanDistributed, BoundsWhatPartsShare) {
   EXPECT_EQ(report->verdict, Verdict::kUnreadable);
 }
 
+// Two archives, each of them safe; as a whole, a reader that takes offsets as they are finds the
+// directory of a third one in the elements of the first.
+TEST(ScanDistributed, JudgesTheFileAsAWhole) {
+  pickle::Writer evil;
+  evil.proto(2).global("os", "system").text("id").op(pickle::Op::kTuple1, pickle::Op::kReduce);
+  const auto archive_of = [](const std::string& pickle, const std::string& elements) {
+    auto zip = test::torch_zip(pickle, {{"0", elements}});
+    zip.zip64_end = false;
+    return zip;
+  };
+  test::TensorCall call;
+  const std::string elements(1 << 16, '\0');
+  call.numel = 1 << 14;
+  call.shape = {1 << 14};
+  call.strides = {1};
+  const auto tensor = [&] {
+    pickle::Writer out;
+    out.proto(2);
+    test::write_tensor(out, call);
+    return test::take(out);
+  };
+  auto last = archive_of(tensor(), elements);
+  const std::string second = last.build();
+  auto hidden = archive_of(test::take(evil), std::string(16, '\0'));
+  hidden.build();
+  hidden.prefix = std::string(last.directory_start() - hidden.directory_start(), '\0');
+  const std::string hidden_bytes = hidden.build().substr(hidden.prefix.size());
+  ASSERT_EQ(hidden.directory_start(), last.directory_start());
+  call.numel = 1 << 15;
+  call.shape = {1 << 15};
+  std::string content(1 << 17, '\0');
+  auto front = archive_of(tensor(), content);
+  front.build();
+  content.replace(hidden.prefix.size() - front.data_offset(1), hidden_bytes.size(), hidden_bytes);
+  const std::string first = archive_of(tensor(), content).build();
+
+  const std::string bytes = first + second;
+  const auto file_with = [&](std::string name, std::vector<FileRange> parts) {
+    const ByteSpan view = as_bytes(bytes);
+    return ModelFile{std::move(name), Input::from_bytes({view.begin(), view.end()}), false,
+                     std::move(parts)};
+  };
+  EXPECT_EQ(scan(as_bytes(first))->verdict, Verdict::kSafe);
+  EXPECT_EQ(scan(as_bytes(second))->verdict, Verdict::kSafe);
+  const std::vector<FileRange> parts = {{0, first.size()}, {first.size(), second.size()}};
+  EXPECT_EQ(scan_file(file_with("__0_0.distcp", parts))->verdict, Verdict::kDangerous);
+  EXPECT_EQ(scan_file(file_with("model.pt", parts))->verdict, Verdict::kDangerous);
+}
+
+// Only what is called so may be several archives.
+TEST(ScanDistributed, JudgesAFileOfAnotherNameAsWhatItIs) {
+  const std::string one = test::saved_integer(1);
+  const std::string bytes = one + one;
+  const ByteSpan view = as_bytes(bytes);
+  const std::vector<FileRange> parts = {{0, one.size()}, {one.size(), one.size()}};
+  for (const auto& [name, verdict] :
+       {std::pair("__0_0.distcp", Verdict::kSafe), std::pair("model.pt", Verdict::kSuspicious)}) {
+    const ModelFile file{name, Input::from_bytes({view.begin(), view.end()}), false, parts};
+    EXPECT_EQ(scan_file(file)->verdict, verdict) << name;
+  }
+}
+
 TEST(ScanDistributed, IsOnlyOfFoldersWithMetadata) {
   const TempDir dir;
   const auto reports = scan_path(dir.path());

@@ -7,6 +7,7 @@
 
 namespace {
 
+using namespace tare;
 using namespace tare::format;
 
 void require(bool condition) {
@@ -15,7 +16,7 @@ void require(bool condition) {
 
 void check(const NumpyDType& type) {
   require(type.item_size <= INT32_MAX);
-  require(!tare::format::to_tensor_dtype(type) || (type.is_scalar() && !type.has_objects));
+  require(!to_tensor_dtype(type) || (type.is_scalar() && !type.has_objects));
   for (const NumpyField& field : type.fields) {
     require(tare::is_utf8(field.name, true));
     require(field.offset + field.type.item_size <= type.item_size);

@@ -148,16 +148,17 @@ CASES = {
 
 # Starts a command, and says how long it took, the most memory it had, and how it ended.
 STARTER = """
-import json, os, subprocess, sys, time
+import json, os, subprocess, sys, threading, time
 with open(os.devnull, "wb") as null:
     start = time.perf_counter()
     process = subprocess.Popen(sys.argv[3:], stdout=open(sys.argv[2], "wb"), stderr=null, stdin=null)
-    try:
-        process.wait(float(sys.argv[1]))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    # Not wait(timeout), which looks only now and then whether the process has ended.
+    limit = threading.Timer(float(sys.argv[1]), process.kill)
+    limit.daemon = True
+    limit.start()
+    process.wait()
     seconds = time.perf_counter() - start
+    limit.cancel()
 import resource
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([[seconds, usage.ru_utime + usage.ru_stime], usage.ru_maxrss * 1024, process.returncode]))

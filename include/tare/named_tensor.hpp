@@ -24,10 +24,10 @@ enum class SpecialKind : std::uint8_t {
   kSparseBsc,
   kQuantizedPerTensor,
   kQuantizedPerChannel,
-  kNested,    // tensors of different shapes, one behind the other
-  kMeta,      // shape and type without elements
+  kNested,          // tensors of different shapes, one behind the other
+  kMeta,            // shape and type without elements
   kBlockQuantized,  // blocks of elements with scales of their own, as ggml has them
-  kSubclass,  // a class that keeps its elements in other tensors, in a way of its own
+  kSubclass,        // a class that keeps its elements in other tensors, in a way of its own
 };
 
 // "sparse_coo", "quantized_per_tensor".

@@ -91,8 +91,9 @@ struct ScanReport {
 // (describe_content() says what they are). A recognised file that cannot be read is a report with
 // the verdict kUnreadable, not an error.
 Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options = {});
-// Judges one file of a model, by the parts that the model takes from it, and what does harm in it as
-// a whole. Bytes of no part are not understood. The index of a sharded model holds names and nothing else: it is safe.
+// Judges one file of a model, by the parts that the model takes from it, and what does harm in it
+// as a whole. Bytes of no part are not understood. The index of a sharded model holds names and
+// nothing else: it is safe.
 Result<ScanReport> scan_file(const ModelFile& file, const ScanOptions& options = {});
 
 struct FileReport {

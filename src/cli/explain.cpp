@@ -17,10 +17,9 @@ int run_explain(const ExplainArguments& arguments) {
   const Rule* rule = report::find_rule(arguments.id);
   if (rule == nullptr) {
     const auto similar = report::similar_rules(arguments.id);
-    print_error(arguments.id,
-                similar.empty() ? "no rule has this id; tare rules lists them"
-                                : fmt::format("no rule has this id; did you mean {}?",
-                                              fmt::join(similar, " or ")));
+    print_error(arguments.id, similar.empty() ? "no rule has this id; tare rules lists them"
+                                              : fmt::format("no rule has this id; did you mean {}?",
+                                                            fmt::join(similar, " or ")));
     return kUsage;
   }
   const std::string text = arguments.json       ? report::rule_json(*rule)

@@ -200,9 +200,9 @@ void Selector::take(Place place, const std::string& prefix) {
 }
 
 void Selector::drop(Place place, const std::string& path) {
-  out_.dropped.push_back(
-      {path, is_tensor(place) ? "a tensor"
-                              : object::describe(*place.document, place.value, budget_)});
+  out_.dropped.push_back({path, is_tensor(place)
+                                    ? "a tensor"
+                                    : object::describe(*place.document, place.value, budget_)});
 }
 
 // What stands in no pickle and is no tensor.

@@ -68,19 +68,18 @@ TEST(JsonTree, IsBoundedInDepth) {
 }
 
 TEST(HfConfig, OrdinaryOnesAreSafe) {
-  for (
-      const char* text :
-      {R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "eps": 1e-06})",
-       R"({"model_type": "mamba2", "time_step_limit": [0.0, Infinity]})",
-       R"({"tokenizer_class": "X",
+  for (const char* text :
+       {R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "eps": 1e-06})",
+        R"({"model_type": "mamba2", "time_step_limit": [0.0, Infinity]})",
+        R"({"tokenizer_class": "X",
             "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}"})",
-       R"({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.1",
+        R"({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.1",
             "unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [null, null],
             "feature_extractor": ["transformers", "CLIPImageProcessor"]})",
-       R"({"_class_name": "UNet2DConditionModel", "down_block_types": ["a", "b"]})",
-       R"([{"idx": 0, "name": "0", "path": "",
+        R"({"_class_name": "UNet2DConditionModel", "down_block_types": ["a", "b"]})",
+        R"([{"idx": 0, "name": "0", "path": "",
              "type": "sentence_transformers.models.Transformer"}])",
-       R"({"_attn_implementation": "sdpa", "trust_remote_code": false, "model_type": "x"})"}) {
+        R"({"_attn_implementation": "sdpa", "trust_remote_code": false, "model_type": "x"})"}) {
     const auto report = scanned(text);
     EXPECT_EQ(report.verdict, Verdict::kSafe) << text;
     EXPECT_THAT(report.findings, IsEmpty());

@@ -789,8 +789,8 @@ TEST(ScanSafetensors, FilesThatCannotBeRead) {
 }
 
 TEST(ScanSafetensors, OddNames) {
-  for (const std::string name : {"", "a\\u0000b", "../x", "a/../b", "/etc/passwd", "..", "a\\\\b",
-                                 "\\u001b[2J", "a\\n"}) {
+  for (const std::string name :
+       {"", "a\\u0000b", "../x", "a/../b", "/etc/passwd", "..", "a\\\\b", "\\u001b[2J", "a\\n"}) {
     const auto report =
         scanned(safetensors_file("{" + tensor_json(name, "F32", "[1]", 0, 4) + "}", "1234"));
     EXPECT_EQ(report.verdict, Verdict::kSuspicious) << name;

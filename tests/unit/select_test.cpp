@@ -96,11 +96,10 @@ TEST(Select, TakesADictOfTensors) {
 }
 
 TEST(Select, TakesAModule) {
-  const std::string module =
-      made("mod", "Net") + build(dict({{str("_parameters"), weights({"w"})},
-                                       {str("_buffers"), weights({"b"})},
-                                       {str("_modules"), "}"},
-                                       {str("model"), weights({"x"})}}));
+  const std::string module = made("mod", "Net") + build(dict({{str("_parameters"), weights({"w"})},
+                                                              {str("_buffers"), weights({"b"})},
+                                                              {str("_modules"), "}"},
+                                                              {str("model"), weights({"x"})}}));
   EXPECT_THAT(selected(module), ElementsAre("key ''", "w", "b"));
   EXPECT_THAT(selected(dict({{str("epoch"), integer(1)}, {str("model"), module}})),
               ElementsAre("key 'model'", "w", "b"));
@@ -116,13 +115,13 @@ TEST(Select, TakesWhatStandsUnderAKeyOfFrameworks) {
                                {str("extra"), weights({"x"})}})),
                 ElementsAre("key '" + key + "'", "w"));
   }
-  EXPECT_THAT(dropped(dict({{str("epoch"), integer(3)},
-                            {str("model"), weights()},
-                            {str("optimizer"), optimizer()},
-                            {str("extra"), weights({"x"})},
-                            {str("alone"), weight()}})),
-              ElementsAre("epoch: int 3", "optimizer: dict of 2", "extra: dict of 1",
-                          "alone: a tensor"));
+  EXPECT_THAT(
+      dropped(dict({{str("epoch"), integer(3)},
+                    {str("model"), weights()},
+                    {str("optimizer"), optimizer()},
+                    {str("extra"), weights({"x"})},
+                    {str("alone"), weight()}})),
+      ElementsAre("epoch: int 3", "optimizer: dict of 2", "extra: dict of 1", "alone: a tensor"));
 }
 
 TEST(Select, RefusesToChooseBetweenTwo) {
@@ -152,13 +151,13 @@ TEST(Select, PassesOverKeysWithoutTensors) {
 }
 
 TEST(Select, DoesNotLookForKeysInAttributesOrBelow) {
-  EXPECT_THAT(selected(made("mod", "T") + build(dict({{str("model"), weights()},
-                                                       {str("other"), weights()}}))),
+  EXPECT_THAT(selected(made("mod", "T") +
+                       build(dict({{str("model"), weights()}, {str("other"), weights()}}))),
               ElementsAre("key ''", "model.w", "other.w"));
-  EXPECT_THAT(selected(dict({{str("outer"), dict({{str("model"), weights()},
-                                                  {str("n"), integer(1)}})},
-                             {str("more"), weights()}})),
-              ElementsAre("key ''", "outer.model.w", "more.w"));
+  EXPECT_THAT(
+      selected(dict({{str("outer"), dict({{str("model"), weights()}, {str("n"), integer(1)}})},
+                     {str("more"), weights()}})),
+      ElementsAre("key ''", "outer.model.w", "more.w"));
 }
 
 TEST(Select, LeavesOptimizersOut) {
@@ -177,9 +176,9 @@ TEST(Select, LeavesOptimizersOut) {
   EXPECT_THAT(selected(dict({{str("optimizer"), optimizer()}, {str("epoch"), integer(1)}})),
               ElementsAre("key ''", "optimizer.state.0.exp_avg"));
   // A list of something else beside one is none.
-  EXPECT_THAT(selected(dict({{str("mixed"), list({optimizer(), weights()})},
-                             {str("encoder"), weights()}})),
-              ElementsAre("key ''", "mixed.0.state.0.exp_avg", "mixed.1.w", "encoder.w"));
+  EXPECT_THAT(
+      selected(dict({{str("mixed"), list({optimizer(), weights()})}, {str("encoder"), weights()}})),
+      ElementsAre("key ''", "mixed.0.state.0.exp_avg", "mixed.1.w", "encoder.w"));
 }
 
 TEST(Select, TakesProblemsOfTheSelectionAlone) {
@@ -235,9 +234,8 @@ TEST(SelectKey, ChoosesBetweenTwo) {
 TEST(SelectKey, TakesNamesThatBeginWithIt) {
   const std::string value = weights({"encoder.a", "encoder.b", "encoderx.c", "decoder.d"});
   EXPECT_THAT(selected_key(value, "encoder"), ElementsAre("key 'encoder'", "a", "b"));
-  EXPECT_THAT(selected_key(value, "nothing"),
-              ElementsAre("not_found nothing", "encoder.a", "encoder.b", "encoderx.c",
-                          "decoder.d"));
+  EXPECT_THAT(selected_key(value, "nothing"), ElementsAre("not_found nothing", "encoder.a",
+                                                          "encoder.b", "encoderx.c", "decoder.d"));
 }
 
 TEST(SelectKey, ListsWhatThereIs) {
@@ -261,8 +259,8 @@ TEST(SelectKey, HasNoTroubleWithOddKeys) {
 // ---- names
 
 TEST(SelectNames, LosePrefixesAgainAndAgain) {
-  const std::string value = weights({"module.a", "module.module.b", "_orig_mod.module.c", "d",
-                                     "module._orig_mod.e", "modulef"});
+  const std::string value = weights(
+      {"module.a", "module.module.b", "_orig_mod.module.c", "d", "module._orig_mod.e", "modulef"});
   EXPECT_THAT(selected(value, {.strip_prefixes = {"module."}}),
               ElementsAre("key ''", "a", "b", "_orig_mod.module.c", "d", "_orig_mod.e", "modulef"));
   EXPECT_THAT(selected(value, {.strip_prefixes = {"module.", "_orig_mod."}}),
@@ -288,16 +286,15 @@ TEST(SelectNames, MustDiffer) {
 // ---- scalars
 
 TEST(SelectScalars, AreThoseOfTheWholeFile) {
-  const Model model = model_of(dict({{str("epoch"), integer(3)},
-                                     {str("args"), dict({{str("lr"), real(0.5)},
-                                                         {str("names"), list({str("a")})}})},
-                                     {str("model"), weights()},
-                                     {str("raw"), bytes("x")}}));
+  const Model model = model_of(
+      dict({{str("epoch"), integer(3)},
+            {str("args"), dict({{str("lr"), real(0.5)}, {str("names"), list({str("a")})}})},
+            {str("model"), weights()},
+            {str("raw"), bytes("x")}}));
   const auto selection = select_tensors(model, {.keep_scalars = true});
   ASSERT_TRUE(selection.has_value());
-  EXPECT_THAT(selection->scalars,
-              UnorderedElementsAre(Pair("epoch", "3"), Pair("args.lr", "0.5"),
-                                   Pair("args.names", "['a']")));
+  EXPECT_THAT(selection->scalars, UnorderedElementsAre(Pair("epoch", "3"), Pair("args.lr", "0.5"),
+                                                       Pair("args.names", "['a']")));
   EXPECT_THAT(select_tensors(model)->scalars, IsEmpty());
 }
 
@@ -336,9 +333,9 @@ TEST(SelectRoots, OfArchivesHaveTheNamesOfMembers) {
               ElementsAre("key ''", "w"));
   EXPECT_THAT(selected(model_of_file(tar_of({{"./x/a.ckpt", model}, {"b.ckpt", model}}))),
               ElementsAre("invalid_argument ", "x.a", "b"));
-  EXPECT_THAT(selected(model_of_file(tar_of({{"x/a.ckpt", model}, {"b.ckpt", model}})),
-                       {.key = "x.a"}),
-              ElementsAre("key 'x.a'", "w"));
+  EXPECT_THAT(
+      selected(model_of_file(tar_of({{"x/a.ckpt", model}, {"b.ckpt", model}})), {.key = "x.a"}),
+      ElementsAre("key 'x.a'", "w"));
   const auto array = called("numpy.core.multiarray", "_reconstruct",
                             {global("numpy", "ndarray"), sizes({0}), bytes("b")}) +
                      build(tuple({integer(1), sizes({2}), called("numpy", "dtype", {str("u1")}),

@@ -4,6 +4,7 @@
 // here recurses; views point into the bytes.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -31,6 +32,16 @@ struct WireField {
   bool is_bytes() const { return type == WireType::kBytes; }
   std::string_view text() const { return as_text(bytes); }
 };
+
+// Sets of field numbers below 64, as bits; a number beyond is in no set.
+constexpr std::uint64_t field_bit(std::uint32_t number) {
+  return number < 64 ? std::uint64_t{1} << number : 0;
+}
+constexpr std::uint64_t field_bits(std::initializer_list<std::uint32_t> numbers) {
+  std::uint64_t mask = 0;
+  for (const std::uint32_t number : numbers) mask |= field_bit(number);
+  return mask;
+}
 
 // As deep as parsers go.
 inline constexpr std::size_t kMaxMessageDepth = 100;

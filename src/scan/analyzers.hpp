@@ -10,7 +10,7 @@
 namespace tare {
 
 // The finding that a note of a format is.
-void add_note(Findings& findings, const format::Note& note, std::string entry);
+void add_note(Findings& findings, const format::Note& note, std::string_view entry);
 // Counts what was found of tensors and not noted.
 void count_unnoted(Findings& findings, const format::PartList& list);
 

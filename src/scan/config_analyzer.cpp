@@ -50,14 +50,11 @@ class ConfigAnalyzer {
 };
 
 void ConfigAnalyzer::report(const Rule& rule, const JsonNode& node, std::string detail) {
-  Finding* finding = findings_.add(rule);
+  Finding* finding = findings_.add(rule, part_.path, part_.base + node.offset, std::move(detail));
   if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = part_.base + node.offset;
   const std::string value =
       node.kind == JsonKind::kText ? '"' + excerpt(node.text, 120) + '"' : excerpt(node.text, 120);
   finding->evidence = node.key.empty() ? value : '"' + excerpt(node.key, 60) + "\": " + value;
-  finding->detail = std::move(detail);
 }
 
 void ConfigAnalyzer::run() {

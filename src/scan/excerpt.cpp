@@ -13,6 +13,12 @@ std::string excerpt(std::string_view text, std::size_t most) {
   return out;
 }
 
+std::string shown(std::string_view name) {
+  std::string out(name.substr(0, 200));
+  std::ranges::replace_if(out, [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return out;
+}
+
 std::string line_around(std::string_view text, std::size_t position) {
   constexpr std::size_t kBefore = 80;
   position = std::min(position, text.size());

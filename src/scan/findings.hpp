@@ -35,6 +35,16 @@ class Findings {
     return &finding;
   }
 
+  // The same with what every finding has; `offset` may be Error::kNoOffset, which counts as 0.
+  Finding* add(const Rule& rule, std::string_view entry, std::uint64_t offset, std::string detail) {
+    Finding* finding = add(rule);
+    if (finding == nullptr) return nullptr;
+    finding->entry = entry;
+    finding->offset = offset == Error::kNoOffset ? 0 : offset;
+    finding->detail = std::move(detail);
+    return finding;
+  }
+
   // The findings from this one on, to fill in what they have in common.
   std::size_t size() const { return list_.size(); }
   std::span<Finding> since(std::size_t first) { return std::span(list_).subspan(first); }

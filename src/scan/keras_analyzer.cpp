@@ -198,12 +198,8 @@ class KerasAnalyzer {
 
 void KerasAnalyzer::report(const Rule& rule, const JsonNode& node, std::string evidence,
                            std::string detail) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = part_.base + node.offset;
-  finding->evidence = std::move(evidence);
-  finding->detail = std::move(detail);
+  Finding* finding = findings_.add(rule, part_.path, part_.base + node.offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = std::move(evidence);
 }
 
 void KerasAnalyzer::read(const JsonNode& object, const JsonNode& class_name) {

@@ -9,6 +9,7 @@
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
 #include "scan/analyzers.hpp"
+#include "scan/excerpt.hpp"
 #include "scan/onnx_operators.hpp"
 #include "scan/rules.hpp"
 
@@ -82,20 +83,10 @@ class OnnxAnalyzer {
   Function current_;  // the function that is being read, if there is one
 };
 
-std::string shown(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, 200)) out += c >= 0x20 && c < 0x7F ? c : '?';
-  return out;
-}
-
 void OnnxAnalyzer::report(const Rule& rule, std::uint64_t offset, std::string detail,
                           std::string_view evidence) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = offset == Error::kNoOffset ? 0 : offset;
-  finding->detail = std::move(detail);
-  finding->evidence = shown(evidence);
+  Finding* finding = findings_.add(rule, part_.path, offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = shown(evidence);
 }
 
 void OnnxAnalyzer::run() {
@@ -116,12 +107,6 @@ void OnnxAnalyzer::begin(unsigned kind, const WireField& field) {
 
 // ---- fields
 
-constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
-  std::uint64_t mask = 0;
-  for (const unsigned number : numbers) mask |= std::uint64_t{1} << number;
-  return mask;
-}
-
 struct Known {
   std::uint64_t once;    // may stand there once
   std::uint64_t others;  // may be repeated
@@ -129,20 +114,20 @@ struct Known {
 
 // By kind: kOnnxModel to kOnnxSparse, without tensors.
 constexpr std::array<Known, 9> kKnown = {{
-    {bits({1, 2, 3, 4, 5, 6, 7}), bits({8, 14, 20, 25, 26})},
-    {bits({2, 10}), bits({1, 5, 11, 12, 13, 14, 15, 16})},
-    {bits({3, 4, 6, 7, 8}), bits({1, 2, 5, 9, 10})},
-    {bits({1, 2, 3, 4, 5, 6, 13, 14, 20, 21, 22}), bits({7, 8, 9, 10, 11, 15, 23})},
-    {bits({1, 8, 10, 13}), bits({4, 5, 6, 7, 9, 11, 12, 14})},
-    {bits({1, 2}), bits({3, 4})},
-    {bits({1, 2}), 0},
+    {field_bits({1, 2, 3, 4, 5, 6, 7}), field_bits({8, 14, 20, 25, 26})},
+    {field_bits({2, 10}), field_bits({1, 5, 11, 12, 13, 14, 15, 16})},
+    {field_bits({3, 4, 6, 7, 8}), field_bits({1, 2, 5, 9, 10})},
+    {field_bits({1, 2, 3, 4, 5, 6, 13, 14, 20, 21, 22}), field_bits({7, 8, 9, 10, 11, 15, 23})},
+    {field_bits({1, 8, 10, 13}), field_bits({4, 5, 6, 7, 9, 11, 12, 14})},
+    {field_bits({1, 2}), field_bits({3, 4})},
+    {field_bits({1, 2}), 0},
     {0, 0},
-    {bits({1, 2}), bits({3})},
+    {field_bits({1, 2}), field_bits({3})},
 }};
 
 void OnnxAnalyzer::note_repeated(Level& level, const WireField& field) {
   if (level.kind == kOnnxTensor || level.kind >= kKnown.size()) return;
-  const std::uint64_t bit = field.number < 64 ? std::uint64_t{1} << field.number : 0;
+  const std::uint64_t bit = field_bit(field.number);
   const Known& known = kKnown[level.kind];
   if ((known.once & bit) != 0 && (level.seen & bit) != 0) {
     report(scan_rules::kOnnxAmbiguous, field.offset,

@@ -52,12 +52,7 @@ class StreamAnalyzer {
   void collect_file(Value value, std::uint64_t offset);
   void push_parts(Value value, std::vector<Value>& pending);
   Finding* add(const Rule& rule, std::uint64_t offset, std::string detail) {
-    Finding* finding = findings_.add(rule);
-    if (finding == nullptr) return nullptr;
-    finding->entry = part_.path;
-    finding->offset = part_.base + base_ + offset;
-    finding->detail = std::move(detail);
-    return finding;
+    return findings_.add(rule, part_.path, part_.base + base_ + offset, std::move(detail));
   }
   void add(const Rule& rule, const Event& event, std::string detail) {
     Finding* finding = add(rule, event.offset, std::move(detail));
@@ -387,12 +382,9 @@ std::optional<std::uint64_t> analyze_stream(const format::Part& part, std::uint6
                          (run.other_reading && !run.other_reading->events.empty());
   if (base > 0) {
     const bool plain = run.end == pickle::End::kStop;
-    if (Finding* finding = findings.add(scan_rules::kPickleTrailing)) {
-      finding->entry = part.path;
-      finding->offset = part.base + base;
-      finding->detail = std::to_string(rest.size()) + " bytes follow the end of the pickle" +
-                        (plain ? ", another pickle among them" : "");
-    }
+    findings.add(scan_rules::kPickleTrailing, part.path, part.base + base,
+                 std::to_string(rest.size()) + " bytes follow the end of the pickle" +
+                     (plain ? ", another pickle among them" : ""));
     if (!is_stream) {
       files.push_back({part.base + base, rest, {}, true});
       return std::nullopt;

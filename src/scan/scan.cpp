@@ -54,12 +54,8 @@ const Rule& rule_of(format::NoteKind kind) {
 
 }  // namespace
 
-void add_note(Findings& findings, const format::Note& note, std::string entry) {
-  Finding* finding = findings.add(rule_of(note.kind));
-  if (finding == nullptr) return;
-  finding->entry = std::move(entry);
-  finding->offset = note.offset == Error::kNoOffset ? 0 : note.offset;
-  finding->detail = note.text;
+void add_note(Findings& findings, const format::Note& note, std::string_view entry) {
+  findings.add(rule_of(note.kind), entry, note.offset, note.text);
 }
 
 void count_unnoted(Findings& findings, const format::PartList& list) {
@@ -71,15 +67,6 @@ void count_unnoted(Findings& findings, const format::PartList& list) {
 }
 
 namespace {
-
-void add(Findings& findings, const Rule& rule, std::string entry, std::uint64_t offset,
-         std::string detail) {
-  Finding* finding = findings.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = std::move(entry);
-  finding->offset = offset == Error::kNoOffset ? 0 : offset;
-  finding->detail = std::move(detail);
-}
 
 // Where findings about a part are in the file, and the bytes around them.
 void add_context(std::span<Finding> findings, const format::Part& part) {
@@ -180,7 +167,7 @@ void FileScanner::run_unknown(ByteSpan bytes) {
   const Task task{bytes, "", 0, 0};
   const format::Part part{"", format::PartKind::kUnknown, bytes, 0};
   if (holds_models(bytes)) {
-    add(findings_, scan_rules::kUnreadableFile, "", 0, describe_content(bytes));
+    findings_.add(scan_rules::kUnreadableFile, "", 0, describe_content(bytes));
     search(part, task);
   } else {
     add_unknown(part, task);
@@ -214,14 +201,14 @@ void FileScanner::run_parts(ByteSpan bytes, std::span<const FileRange> parts) {
     const std::uint64_t length = std::min(part.length, bytes.size() - offset);
     skip_to(offset);
     if (offset < covered) {
-      add(findings_, scan_rules::kContainerAmbiguous, "", offset, "two parts of the file overlap");
+      findings_.add(scan_rules::kContainerAmbiguous, "", offset, "two parts of the file overlap");
     }
     if (length < part.length) {
-      add(findings_, scan_rules::kContainerDamaged, "", offset, "the file ends inside of a part");
+      findings_.add(scan_rules::kContainerDamaged, "", offset, "the file ends inside of a part");
     }
     if (length > budget) {
-      add(findings_, scan_rules::kContainerUnreadable, "", offset,
-          "the parts share more bytes than tare is willing to look at");
+      findings_.add(scan_rules::kContainerUnreadable, "", offset,
+                    "the parts share more bytes than tare is willing to look at");
       return;
     }
     budget -= length;
@@ -252,7 +239,7 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
     report_.formats.emplace_back(read && !read->format.empty() ? read->format : format.name);
   }
   if (!read) {
-    add(findings_, scan_rules::kUnreadableFile, task.path, read.error().offset, read.error().what);
+    findings_.add(scan_rules::kUnreadableFile, task.path, read.error().offset, read.error().what);
     return search({task.path, format::PartKind::kUnknown, task.bytes, task.offset, 0}, task);
   }
   format::PartList& list = lists_.emplace_back(std::move(*read));
@@ -301,7 +288,8 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       if (!format::detect(part.bytes).empty()) add_task(part, task);
       return;
     case format::PartKind::kNativeCode:
-      return add(findings_, scan_rules::kNativeCode, part.path, part.base, content_of(part));
+      findings_.add(scan_rules::kNativeCode, part.path, part.base, content_of(part));
+      return;
     case format::PartKind::kTemplate:
       return analyze_template(part, findings_);
     case format::PartKind::kConfig:
@@ -326,8 +314,9 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       }
       return add_task(part, task);
     case format::PartKind::kRecognised:
-      return add(findings_, scan_rules::kRecognisedOnly, part.path, part.base,
-                 std::string(describe_content(part.bytes)) + ": recognised, not analysed");
+      findings_.add(scan_rules::kRecognisedOnly, part.path, part.base,
+                    std::string(describe_content(part.bytes)) + ": recognised, not analysed");
+      return;
     case format::PartKind::kUnknown:
       return add_unknown(part, task);
   }
@@ -340,8 +329,8 @@ void FileScanner::add_task(const format::Part& part, const Task& task) {
     tasks_.push_back({part.bytes, part.path, task.depth + 1, part.offset});
     return;
   }
-  add(findings_, scan_rules::kContainerUnreadable, part.path, 0,
-      "files stand inside files more than 8 deep");
+  findings_.add(scan_rules::kContainerUnreadable, part.path, 0,
+                "files stand inside files more than 8 deep");
 }
 
 void FileScanner::add_decoded(const format::Part& part, std::uint64_t offset,
@@ -354,23 +343,23 @@ void FileScanner::add_unknown(const format::Part& part, const Task& task) {
   if (is_python(part.path)) {
     analyze_python(part, findings_);
   } else {
-    add(findings_, scan_rules::kUnknownPart, part.path, part.base, content_of(part));
+    findings_.add(scan_rules::kUnknownPart, part.path, part.base, content_of(part));
   }
   search(part, task);
 }
 
 void FileScanner::search(const format::Part& part, const Task& task) {
   for (const std::uint64_t at : find_pickles(part.bytes)) {
-    add(findings_, scan_rules::kPickleHidden, part.path, part.base + at,
-        "a pickle that imports something begins here");
+    findings_.add(scan_rules::kPickleHidden, part.path, part.base + at,
+                  "a pickle that imports something begins here");
     const std::uint64_t offset = part.offset == Error::kNoOffset ? part.offset : part.offset + at;
     judge_pickle(
         {part.path, format::PartKind::kPickle, part.bytes.subspan(at), offset, part.base + at},
         task, Streams::kFirst);
   }
   for (DecodedText& text : find_encoded_pickles(part.bytes)) {
-    add(findings_, scan_rules::kPickleHidden, part.path, part.base + text.offset,
-        "a text here decodes to a pickle");
+    findings_.add(scan_rules::kPickleHidden, part.path, part.base + text.offset,
+                  "a text here decodes to a pickle");
     add_decoded(part, part.base + text.offset, std::move(text.bytes), task);
   }
 }
@@ -393,11 +382,11 @@ void FileScanner::suppress(ByteSpan bytes) {
 ScanReport FileScanner::finish(ByteSpan bytes) {
   report_.out_of_time = findings_.is_late();
   if (report_.out_of_time) {
-    add(findings_, scan_rules::kOutOfTime, "", 0, "what was found until then is listed");
+    findings_.add(scan_rules::kOutOfTime, "", 0, "what was found until then is listed");
   }
   if (const std::uint64_t left_out = findings_.left_out(); left_out > 0) {
-    add(findings_, scan_rules::kFindingsLeftOut, "", 0,
-        std::to_string(left_out) + " findings are not listed");
+    findings_.add(scan_rules::kFindingsLeftOut, "", 0,
+                  std::to_string(left_out) + " findings are not listed");
   }
   report_.findings = findings_.take();
   std::ranges::stable_sort(report_.findings, is_before);

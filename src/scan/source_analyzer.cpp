@@ -60,12 +60,8 @@ class SourceAnalyzer {
 };
 
 void SourceAnalyzer::add(const Rule& rule, std::uint64_t offset, std::string detail) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = part_.base + offset;
-  finding->evidence = line_at(source_, offset);
-  finding->detail = std::move(detail);
+  Finding* finding = findings_.add(rule, part_.path, part_.base + offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = line_at(source_, offset);
 }
 
 // The name that a path begins with.
@@ -198,13 +194,12 @@ void analyze_script_names(const format::Part& part, const pickle::Run& run, Find
     const bool is_schema = text.find("::") != std::string_view::npos;
     const bool runs_on_load = text.ends_with(".__setstate__");
     if (runs_on_load || (is_schema && !source_names::is_known_schema(text))) {
-      Finding* finding =
-          findings.add(runs_on_load ? scan_rules::kScriptDangerous : scan_rules::kScriptCode);
+      const Finding* finding = findings.add(
+          runs_on_load ? scan_rules::kScriptDangerous : scan_rules::kScriptCode, part.path, 0,
+          pickle::expression(graph, value) +
+              (runs_on_load ? " runs when the object is loaded"
+                            : " is no operator that is known to be harmless"));
       if (finding == nullptr) return;
-      finding->entry = part.path;
-      finding->detail = pickle::expression(graph, value) +
-                        (runs_on_load ? " runs when the object is loaded"
-                                      : " is no operator that is known to be harmless");
     }
   }
 }

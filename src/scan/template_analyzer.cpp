@@ -126,12 +126,8 @@ class TemplateAnalyzer {
 };
 
 void TemplateAnalyzer::report(const Rule& rule, std::uint64_t offset, std::string detail) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = part_.base + offset;
-  finding->evidence = line_around(source_, offset);
-  finding->detail = std::move(detail);
+  Finding* finding = findings_.add(rule, part_.path, part_.base + offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = line_around(source_, offset);
 }
 
 void TemplateAnalyzer::run() {

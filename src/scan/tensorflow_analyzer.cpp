@@ -9,6 +9,7 @@
 #include "format/onnx.hpp"
 #include "format/tensorflow.hpp"
 #include "scan/analyzers.hpp"
+#include "scan/excerpt.hpp"
 #include "scan/rules.hpp"
 #include "scan/tensorflow_operators.hpp"
 
@@ -201,12 +202,8 @@ class TensorflowAnalyzer {
 
 void TensorflowAnalyzer::report(const Rule& rule, std::uint64_t offset, std::string detail,
                                 std::string_view evidence) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = offset == Error::kNoOffset ? 0 : offset;
-  finding->detail = std::move(detail);
-  for (const char c : evidence.substr(0, 200)) finding->evidence += c >= 0x20 && c < 0x7F ? c : '?';
+  Finding* finding = findings_.add(rule, part_.path, offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = shown(evidence);
 }
 
 void TensorflowAnalyzer::run() {
@@ -228,30 +225,24 @@ void TensorflowAnalyzer::run() {
 
 // ---- messages
 
-constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
-  std::uint64_t mask = 0;
-  for (const unsigned number : numbers) mask |= std::uint64_t{1} << number;
-  return mask;
-}
-
 // Fields that must not be repeated, by kind.
-constexpr std::array<std::uint64_t, 13> kOnce = {bits({1}),
-                                                 bits({1, 2, 3, 7}),
-                                                 bits({2, 3, 4, 5}),
+constexpr std::array<std::uint64_t, 13> kOnce = {field_bits({1}),
+                                                 field_bits({1, 2, 3, 7}),
+                                                 field_bits({2, 3, 4, 5}),
                                                  0,
-                                                 bits({1}),
-                                                 bits({1}),
-                                                 bits({1, 2, 4}),
-                                                 bits({1, 2}),
-                                                 bits({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
+                                                 field_bits({1}),
+                                                 field_bits({1}),
+                                                 field_bits({1, 2, 4}),
+                                                 field_bits({1, 2}),
+                                                 field_bits({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
                                                  0,
-                                                 bits({1}),
-                                                 bits({1, 2, 3, 4}),
-                                                 bits({1, 2})};
+                                                 field_bits({1}),
+                                                 field_bits({1, 2, 3, 4}),
+                                                 field_bits({1, 2})};
 
 void TensorflowAnalyzer::note_repeated(const WireField& field) {
   Message& message = messages_.back();
-  const std::uint64_t bit = field.number < 64 ? std::uint64_t{1} << field.number : 0;
+  const std::uint64_t bit = field_bit(field.number);
   if ((kOnce[message.kind] & message.seen & bit) != 0) {
     report(scan_rules::kTensorflowAmbiguous, field.offset,
            "field " + std::to_string(field.number) + " of a message stands there twice");

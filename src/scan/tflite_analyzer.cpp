@@ -7,6 +7,7 @@
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
 #include "scan/analyzers.hpp"
+#include "scan/excerpt.hpp"
 #include "scan/rules.hpp"
 #include "scan/tensorflow_operators.hpp"
 
@@ -49,12 +50,8 @@ class TfliteAnalyzer {
 
 void TfliteAnalyzer::report(const Rule& rule, std::uint64_t offset, std::string detail,
                             std::string_view evidence) {
-  Finding* finding = findings_.add(rule);
-  if (finding == nullptr) return;
-  finding->entry = part_.path;
-  finding->offset = offset == Error::kNoOffset ? 0 : offset;
-  finding->detail = std::move(detail);
-  for (const char c : evidence.substr(0, 200)) finding->evidence += c >= 0x20 && c < 0x7F ? c : '?';
+  Finding* finding = findings_.add(rule, part_.path, offset, std::move(detail));
+  if (finding != nullptr) finding->evidence = shown(evidence);
 }
 
 void TfliteAnalyzer::run() {

@@ -7,6 +7,7 @@
 #include "format/format.hpp"
 #include "format/json_tree.hpp"
 #include "io/cursor.hpp"
+#include "io/protobuf.hpp"
 
 namespace tare::format {
 namespace {
@@ -61,71 +62,29 @@ const char* by_signature(ByteSpan bytes) {
 
 // ---- protobuf, as far as it tells whose it is
 
-struct Field {
-  std::uint64_t number;
-  unsigned wire;
-  std::uint64_t value;  // of a varint
-  ByteSpan bytes;
-};
-
-std::optional<std::uint64_t> read_varint(Cursor& in) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    const auto byte = in.read<std::uint8_t>();
-    if (!byte) return std::nullopt;
-    value |= std::uint64_t{*byte & 0x7FU} << shift;
-    if ((*byte & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
-
-std::optional<Field> read_field(Cursor& in) {
-  const auto key = read_varint(in);
-  if (!key || *key >> 3 == 0) return std::nullopt;
-  Field field{*key >> 3, static_cast<unsigned>(*key & 7), 0, {}};
-  if (field.wire == 0) {
-    const auto value = read_varint(in);
-    if (!value) return std::nullopt;
-    field.value = *value;
-    return field;
-  }
-  const auto size = field.wire == 2   ? read_varint(in)
-                    : field.wire == 1 ? std::optional<std::uint64_t>(8)
-                    : field.wire == 5 ? std::optional<std::uint64_t>(4)
-                                      : std::nullopt;
-  const auto bytes = size ? in.take(*size) : std::nullopt;
-  if (!bytes) return std::nullopt;
-  field.bytes = *bytes;
-  return field;
-}
-
 // Model: specificationVersion = 1, description = 2, isUpdatable = 10, and one type from 200 on.
 bool is_coreml(ByteSpan bytes) {
-  Cursor in(bytes);
-  const auto version = read_field(in);
-  if (!version || version->number != 1 || version->wire != 0) return false;
+  ProtobufReader in(bytes);
+  const auto version = in.next();
+  if (!version || version->number != 1 || version->type != WireType::kVarint) return false;
   if (version->value < 1 || version->value > 100) return false;
-  const auto description = read_field(in);
-  if (!description || description->number != 2 || description->wire != 2) return false;
+  const auto description = in.next();
+  if (!description || description->number != 2 || !description->is_bytes()) return false;
   unsigned types = 0;
-  while (!in.at_end()) {
-    const auto field = read_field(in);
-    if (!field) return false;
-    if (field->number == 10 && field->wire == 0) continue;
-    if (field->number < 200 || field->number > 3000 || field->wire != 2) return false;
+  while (const auto field = in.next()) {
+    if (field->number == 10 && field->type == WireType::kVarint) continue;
+    if (field->number < 200 || field->number > 3000 || !field->is_bytes()) return false;
     ++types;
   }
-  return types == 1;
+  return !in.failed() && types == 1;
 }
 
 // ProgramDesc: the first block is number 0, and has no parent.
 bool is_paddle_program(ByteSpan bytes) {
-  Cursor in(bytes);
-  const auto block = read_field(in);
-  if (!block || block->number != 1 || block->wire != 2) return false;
-  return as_text(block->bytes)
-             .starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"sv) ||
-         as_text(block->bytes).starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\x0F"sv);
+  const auto block = ProtobufReader(bytes).next();
+  if (!block || block->number != 1 || !block->is_bytes()) return false;
+  return block->text().starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"sv) ||
+         block->text().starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\x0F"sv);
 }
 
 // version u32 0, levels u64 0, version u32 0, bytes of a TensorDesc i32, TensorDesc: a type, dims.
@@ -138,14 +97,15 @@ bool is_paddle_params(ByteSpan bytes) {
   if (!desc || std::ranges::any_of(*zeros, [](std::byte b) { return b != std::byte{0}; })) {
     return false;
   }
-  Cursor fields(*desc);
-  const auto type = read_field(fields);
-  if (!type || type->number != 1 || type->wire != 0 || type->value > 40) return false;
-  while (!fields.at_end()) {
-    const auto dim = read_field(fields);
-    if (!dim || dim->number != 2) return false;
+  ProtobufReader fields(*desc);
+  const auto type = fields.next();
+  if (!type || type->number != 1 || type->type != WireType::kVarint || type->value > 40) {
+    return false;
   }
-  return true;
+  while (const auto dim = fields.next()) {
+    if (dim->number != 2 || dim->type == WireType::kGroup) return false;
+  }
+  return !fields.failed();
 }
 
 // ---- msgpack, as Flax writes it

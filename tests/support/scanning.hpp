@@ -3,12 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
 #include <set>
 #include <string>
 
-#include "support/pickle_bytes.hpp"
-#include "support/torch_builder.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
@@ -52,11 +51,6 @@ inline bool runs(const ScanReport& report, std::string_view line) {
   return std::ranges::any_of(report.findings, [line](const Finding& finding) {
     return finding.severity() == Verdict::kDangerous && finding.evidence == line;
   });
-}
-
-// A checkpoint around any pickle, without storages.
-inline std::string torch_file(const std::string& data_pkl) {
-  return torch_zip(data_pkl, {}).build();
 }
 
 }  // namespace tare::test

@@ -1,9 +1,12 @@
 // Tensor views over bytes of a test.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <random>
 #include <string_view>
 
+#include "tare/named_tensor.hpp"
 #include "tare/safetensors_writer.hpp"
 #include "tare/tensor.hpp"
 
@@ -13,6 +16,19 @@ namespace tare::test {
 inline TensorView view_of(DType dtype, Shape shape, std::string_view bytes) {
   auto strides = row_major_strides(shape);
   return {dtype, std::move(shape), std::move(strides), 0, as_bytes(bytes)};
+}
+
+// The elements of a tensor of F32, in row-major order.
+inline std::vector<float> elements_of(const TensorView& view) {
+  std::vector<float> elements(view.byte_count() / sizeof(float));
+  EXPECT_TRUE(gather(view, std::as_writable_bytes(std::span(elements))).has_value());
+  return elements;
+}
+
+inline std::vector<std::string> names_of(const std::vector<NamedTensor>& tensors) {
+  std::vector<std::string> names;
+  for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
+  return names;
 }
 
 using Random = std::mt19937_64;

@@ -91,6 +91,11 @@ inline ZipBuilder torch_zip(std::string data_pkl,
   return zip;
 }
 
+// A checkpoint around any pickle, without storages.
+inline std::string torch_file(const std::string& data_pkl) {
+  return torch_zip(data_pkl, {}).build();
+}
+
 // A clean checkpoint with one tensor.
 inline ZipBuilder clean_torch_zip() {
   return torch_zip(dict_pickle({{"w", small_tensor()}}), {{"0", small_storage()}});

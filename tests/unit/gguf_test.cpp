@@ -2,17 +2,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "format/format.hpp"
 #include "format/ggml_types.hpp"
 #include "support/gguf_builder.hpp"
+#include "support/scanning.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
 namespace {
 
 using test::GgufBuilder;
+using test::rules_of;
 using test::u32;
 using test::u64;
 using testing::Contains;
@@ -34,14 +34,6 @@ GgufBuilder small() {
 Result<ModelContents> read(const std::string& file) {
   auto context = format::context_of(as_bytes(file));
   return format::kGguf.read_tensors(as_bytes(file), context);
-}
-
-std::set<std::string> rules_of(const std::string& file) {
-  const auto report = scan(as_bytes(file));
-  EXPECT_TRUE(report.has_value());
-  std::set<std::string> ids;
-  for (const Finding& finding : report->findings) ids.insert(finding.rule->id);
-  return ids;
 }
 
 TEST(Gguf, ListsTensorsOutermostAxisFirst) {

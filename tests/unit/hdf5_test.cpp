@@ -2,12 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "format/format.hpp"
 #include "format/hdf5_file.hpp"
 #include "support/hdf5_builder.hpp"
 #include "support/pickle_bytes.hpp"
+#include "support/scanning.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
@@ -16,18 +15,6 @@ namespace {
 using namespace test;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-ScanReport scanned(std::string_view text) {
-  const auto report = scan(as_bytes(text));
-  EXPECT_TRUE(report.has_value());
-  return report.value_or(ScanReport{});
-}
-
-std::set<std::string> rules_of(const std::string& file) {
-  std::set<std::string> ids;
-  for (const Finding& finding : scanned(file).findings) ids.insert(finding.rule->id);
-  return ids;
-}
 
 ModelContents contents_of(const std::string& file) {
   format::ReadContext context = format::context_of(as_bytes(file));

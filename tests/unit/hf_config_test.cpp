@@ -2,9 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "format/json_tree.hpp"
+#include "support/scanning.hpp"
 #include "support/zip_builder.hpp"
 #include "tare/scan.hpp"
 
@@ -13,22 +12,12 @@ namespace {
 
 using format::JsonKind;
 using format::JsonTree;
+using test::rules_of;
+using test::scanned;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-ScanReport scanned(std::string_view text) {
-  const auto report = scan(as_bytes(text));
-  EXPECT_TRUE(report.has_value()) << text;
-  return report.value_or(ScanReport{});
-}
-
-std::set<std::string> rules_of(std::string_view text) {
-  std::set<std::string> ids;
-  for (const Finding& finding : scanned(text).findings) ids.insert(finding.rule->id);
-  return ids;
-}
 
 TEST(JsonTree, HoldsEveryValueInOrder) {
   const auto tree =

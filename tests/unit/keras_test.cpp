@@ -2,23 +2,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
+#include "support/scanning.hpp"
 #include "support/zip_builder.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
 namespace {
 
+using test::scanned;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-ScanReport scanned(std::string_view text) {
-  const auto report = scan(as_bytes(text));
-  EXPECT_TRUE(report.has_value()) << text;
-  return report.value_or(ScanReport{});
-}
 
 // A model of one layer.
 std::string model_of(const std::string& layer) {
@@ -33,10 +27,8 @@ std::string object_of(const std::string& module, const std::string& name,
 }
 
 std::string rules_of(const std::string& layer) {
-  std::set<std::string> ids;
-  for (const Finding& finding : scanned(model_of(layer)).findings) ids.insert(finding.rule->id);
   std::string all;
-  for (const std::string& id : ids) all += id;
+  for (const std::string& id : test::rules_of(model_of(layer))) all += id;
   return all;
 }
 

@@ -2,10 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "format/onnx.hpp"
 #include "support/protobuf_builder.hpp"
+#include "support/scanning.hpp"
 #include "support/temp_dir.hpp"
 #include "tare/scan.hpp"
 
@@ -53,15 +52,12 @@ std::string external(std::string_view location) {
   return entry("location", location) + pb_number(14, 1);
 }
 
-std::set<std::string> rules_of(const std::string& file) {
-  const auto report = scan(as_bytes(file));
-  EXPECT_TRUE(report.has_value()) << report.error().what;
-  std::set<std::string> ids;
-  if (!report) return ids;
-  EXPECT_THAT(report->formats, ElementsAre("onnx"));
-  for (const Finding& finding : report->findings) ids.insert(finding.rule->id);
-  return ids;
+std::set<std::string> onnx_rules(const std::string& file) {
+  const auto report = scanned(file);
+  EXPECT_THAT(report.formats, ElementsAre("onnx"));
+  return rules_of(report);
 }
+
 Verdict verdict_of(const std::string& file) {
   return scan(as_bytes(file))->verdict;
 }
@@ -74,7 +70,7 @@ Result<ModelContents> read(const std::string& file) {
 // The elements of the only tensor.
 std::string elements(const std::string& message) {
   const std::string file = model(initializer(message));
-  EXPECT_THAT(rules_of(file), IsEmpty());
+  EXPECT_THAT(onnx_rules(file), IsEmpty());
   const auto contents = read(file);
   EXPECT_THAT(contents->problems, IsEmpty());
   if (contents->tensors.size() != 1) return "none";
@@ -119,7 +115,7 @@ TEST(Onnx, ListsNoTensorThatDoesNotFit) {
         tensor("t", {1}, 99, raw("abcd")), tensor("t", {1}, 8, pb_bytes(6, "a") + pb_bytes(6, "b")),
         tensor("t", {1}, 6, pb_bytes(5, "\x80"))}) {
     const std::string file = model(initializer(message));
-    EXPECT_THAT(rules_of(file), Contains("TARE-ONNX-005"));
+    EXPECT_THAT(onnx_rules(file), Contains("TARE-ONNX-005"));
     EXPECT_THAT(read(file)->tensors, IsEmpty());
     EXPECT_EQ(read(file)->problems.size(), 1U);
   }
@@ -131,11 +127,11 @@ TEST(Onnx, FindsPathsThatLeaveTheFolder) {
   for (const std::string_view path : {"/etc/passwd", "../x", "a/../../x", "a/..", "..", "C:\\x",
                                       "\\\\host\\x", "a\\..\\x", "file://x", "https://x/y", ""}) {
     const std::string file = model(initializer(tensor("t", {1}, 1, external(path))));
-    EXPECT_THAT(rules_of(file), Contains("TARE-ONNX-001")) << path;
+    EXPECT_THAT(onnx_rules(file), Contains("TARE-ONNX-001")) << path;
     EXPECT_EQ(verdict_of(file), Verdict::kDangerous);
   }
   for (const std::string_view path : {"weights.bin", "./weights.bin", "data/w..bin", "..w"}) {
-    EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, external(path))))), IsEmpty())
+    EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, external(path))))), IsEmpty())
         << path;
   }
 }
@@ -143,20 +139,22 @@ TEST(Onnx, FindsPathsThatLeaveTheFolder) {
 // A reader that takes the last location, and one that takes the first.
 TEST(Onnx, JudgesEveryLocation) {
   const std::string two = entry("location", "/etc/passwd") + external("w");
-  EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, two)))), Contains("TARE-ONNX-001"));
+  EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, two)))), Contains("TARE-ONNX-001"));
   const std::string unused = entry("location", "/etc/passwd") + raw("abcd");
-  EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, unused)))), Contains("TARE-ONNX-001"));
+  EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, unused)))),
+              Contains("TARE-ONNX-001"));
 }
 
 TEST(Onnx, FindsOddDescriptionsOfExternalData) {
   for (const std::string& more : {entry("basepath", "/"), entry("__class__", "x"),
                                   entry("offset", "-1"), entry("length", "1e3")}) {
-    EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, external("w") + more)))),
+    EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, external("w") + more)))),
                 ElementsAre("TARE-ONNX-002"));
   }
   const std::string usual =
       entry("offset", "4096") + entry("length", "4") + entry("checksum", "00");
-  EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, external("w") + usual)))), IsEmpty());
+  EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, external("w") + usual)))),
+              IsEmpty());
 }
 
 TEST(Onnx, FindsTensorsInEveryPlace) {
@@ -173,17 +171,17 @@ TEST(Onnx, FindsTensorsInEveryPlace) {
         model(pb_bytes(15, sparse)), model("", pb_bytes(20, pb_bytes(2, initializer(bad)))),
         model("", pb_bytes(25, pb_bytes(1, "f") + pb_bytes(10, "d") +
                                    pb_bytes(7, bare_node("C", "", attribute))))}) {
-    EXPECT_THAT(rules_of(file), Contains("TARE-ONNX-001"));
+    EXPECT_THAT(onnx_rules(file), Contains("TARE-ONNX-001"));
   }
 }
 
 TEST(Onnx, FindsOperatorsOfForeignDomains) {
-  EXPECT_THAT(rules_of(model(node("Thing", "my.ops"))), ElementsAre("TARE-ONNX-003"));
-  EXPECT_THAT(rules_of(model(node("PyOp", "ai.onnx.contrib"))), ElementsAre("TARE-ONNX-004"));
-  EXPECT_THAT(rules_of(model(node("PythonOp", "com.microsoft"))), ElementsAre("TARE-ONNX-004"));
-  EXPECT_THAT(rules_of(model(node("EPContext", "com.microsoft"))), ElementsAre("TARE-ONNX-004"));
-  EXPECT_THAT(rules_of(model(node("FusedMatMul", "com.microsoft") + node("Scaler", "ai.onnx.ml") +
-                             node("Relu", "ai.onnx"))),
+  EXPECT_THAT(onnx_rules(model(node("Thing", "my.ops"))), ElementsAre("TARE-ONNX-003"));
+  EXPECT_THAT(onnx_rules(model(node("PyOp", "ai.onnx.contrib"))), ElementsAre("TARE-ONNX-004"));
+  EXPECT_THAT(onnx_rules(model(node("PythonOp", "com.microsoft"))), ElementsAre("TARE-ONNX-004"));
+  EXPECT_THAT(onnx_rules(model(node("EPContext", "com.microsoft"))), ElementsAre("TARE-ONNX-004"));
+  EXPECT_THAT(onnx_rules(model(node("FusedMatMul", "com.microsoft") + node("Scaler", "ai.onnx.ml") +
+                               node("Relu", "ai.onnx"))),
               IsEmpty());
 }
 
@@ -197,27 +195,27 @@ std::string call(std::string_view op, std::string_view domain) {
 
 TEST(Onnx, KnowsFunctionsOfTheModel) {
   const std::string good = function("pkg", "gelu", call("Mul", "") + call("Erf", ""));
-  EXPECT_THAT(rules_of(model(node("gelu", "pkg"), good)), IsEmpty());
-  EXPECT_THAT(rules_of(model(node("silu", "pkg"), good)), ElementsAre("TARE-ONNX-003"));
-  EXPECT_THAT(rules_of(model("", function("", "Relu", call("Mul", "")))),
+  EXPECT_THAT(onnx_rules(model(node("gelu", "pkg"), good)), IsEmpty());
+  EXPECT_THAT(onnx_rules(model(node("silu", "pkg"), good)), ElementsAre("TARE-ONNX-003"));
+  EXPECT_THAT(onnx_rules(model("", function("", "Relu", call("Mul", "")))),
               ElementsAre("TARE-ONNX-007"));
-  EXPECT_THAT(rules_of(model("", function("ai.onnx", "Relu", call("Mul", "")))),
+  EXPECT_THAT(onnx_rules(model("", function("ai.onnx", "Relu", call("Mul", "")))),
               ElementsAre("TARE-ONNX-007"));
 }
 
 TEST(Onnx, FindsFunctionsThatNeverEnd) {
-  EXPECT_THAT(rules_of(model("", function("d", "a", call("a", "d")))),
+  EXPECT_THAT(onnx_rules(model("", function("d", "a", call("a", "d")))),
               ElementsAre("TARE-ONNX-007"));
-  EXPECT_THAT(
-      rules_of(model("", function("d", "a", call("b", "d")) + function("d", "b", call("a", "d")))),
-      ElementsAre("TARE-ONNX-007"));
+  EXPECT_THAT(onnx_rules(model(
+                  "", function("d", "a", call("b", "d")) + function("d", "b", call("a", "d")))),
+              ElementsAre("TARE-ONNX-007"));
   std::string doubling;
   for (int i = 0; i < 24; ++i) {
     const std::string next = call("f" + std::to_string(i + 1), "d");
     doubling += function("d", "f" + std::to_string(i), next + next);
   }
   doubling += function("d", "f24", call("Mul", ""));
-  EXPECT_THAT(rules_of(model("", doubling)), ElementsAre("TARE-ONNX-007"));
+  EXPECT_THAT(onnx_rules(model("", doubling)), ElementsAre("TARE-ONNX-007"));
 }
 
 TEST(Onnx, JudgesSparseTensors) {
@@ -228,32 +226,32 @@ TEST(Onnx, JudgesSparseTensors) {
     for (const std::uint64_t length : dims) out += pb_number(3, length);
     return model(pb_bytes(15, out));
   };
-  EXPECT_THAT(rules_of(sparse(u64(5), {2, 3}, {1})), IsEmpty());
-  EXPECT_THAT(rules_of(sparse(u64(1) + u64(2), {2, 3}, {1, 2})), IsEmpty());
-  EXPECT_THAT(rules_of(sparse(u64(6), {2, 3}, {1})), ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(UINT64_MAX), {2, 3}, {1})), ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(2) + u64(2), {2, 3}, {1, 2})), ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(0) + u64(0), {2, 3}, {2})), ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(0), {}, {1, 1})), ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(0), {1ULL << 20, 1ULL << 20}, {1})),
+  EXPECT_THAT(onnx_rules(sparse(u64(5), {2, 3}, {1})), IsEmpty());
+  EXPECT_THAT(onnx_rules(sparse(u64(1) + u64(2), {2, 3}, {1, 2})), IsEmpty());
+  EXPECT_THAT(onnx_rules(sparse(u64(6), {2, 3}, {1})), ElementsAre("TARE-ONNX-005"));
+  EXPECT_THAT(onnx_rules(sparse(u64(UINT64_MAX), {2, 3}, {1})), ElementsAre("TARE-ONNX-005"));
+  EXPECT_THAT(onnx_rules(sparse(u64(2) + u64(2), {2, 3}, {1, 2})), ElementsAre("TARE-ONNX-005"));
+  EXPECT_THAT(onnx_rules(sparse(u64(0) + u64(0), {2, 3}, {2})), ElementsAre("TARE-ONNX-005"));
+  EXPECT_THAT(onnx_rules(sparse(u64(0), {}, {1, 1})), ElementsAre("TARE-ONNX-005"));
+  EXPECT_THAT(onnx_rules(sparse(u64(0), {1ULL << 20, 1ULL << 20}, {1})),
               ElementsAre("TARE-ONNX-005"));
-  EXPECT_THAT(rules_of(sparse(u64(0), {1ULL << 40, 1ULL << 40}, {1})),
+  EXPECT_THAT(onnx_rules(sparse(u64(0), {1ULL << 40, 1ULL << 40}, {1})),
               ElementsAre("TARE-ONNX-005"));
 }
 
 TEST(Onnx, FindsWhatParsersReadDifferently) {
   const std::string second = pb_bytes(7, node("Thing"));
-  EXPECT_THAT(rules_of(model("", second)), ElementsAre("TARE-ONNX-006"));
-  EXPECT_THAT(rules_of(model("", pb_number(99, 1))), ElementsAre("TARE-ONNX-006"));
-  EXPECT_THAT(rules_of(model(node("A", "", pb_bytes(4, "B")))), ElementsAre("TARE-ONNX-006"));
-  EXPECT_THAT(rules_of(model(initializer(tensor("t", {1}, 1, raw("abcd") + pb_number(2, 6))))),
+  EXPECT_THAT(onnx_rules(model("", second)), ElementsAre("TARE-ONNX-006"));
+  EXPECT_THAT(onnx_rules(model("", pb_number(99, 1))), ElementsAre("TARE-ONNX-006"));
+  EXPECT_THAT(onnx_rules(model(node("A", "", pb_bytes(4, "B")))), ElementsAre("TARE-ONNX-006"));
+  EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, raw("abcd") + pb_number(2, 6))))),
               ElementsAre("TARE-ONNX-006"));
 }
 
 TEST(Onnx, IsRecognisedWithGroupsAndInAnyOrder) {
   const std::string graph = pb_bytes(7, node("Thing", "my.ops"));
-  EXPECT_THAT(rules_of(graph + opset() + pb_number(1, 8)), ElementsAre("TARE-ONNX-003"));
-  EXPECT_THAT(rules_of(pb_tag(99, 3) + pb_tag(99, 4) + graph), Contains("TARE-ONNX-003"));
+  EXPECT_THAT(onnx_rules(graph + opset() + pb_number(1, 8)), ElementsAre("TARE-ONNX-003"));
+  EXPECT_THAT(onnx_rules(pb_tag(99, 3) + pb_tag(99, 4) + graph), Contains("TARE-ONNX-003"));
 }
 
 TEST(Onnx, IsNeverSafeIfCutOff) {

@@ -5,8 +5,10 @@
 
 #include <vector>
 
+#include "support/pickle_bytes.hpp"
 #include "support/scanning.hpp"
 #include "support/tar_builder.hpp"
+#include "support/torch_builder.hpp"
 
 namespace tare {
 namespace {

@@ -1,13 +1,15 @@
 // Files that break the reader on purpose in front of, inside of and behind a payload. A scanner
 // that gives up there and says "no issues" is what they are made for: none may come out as safe.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <map>
 
+#include "support/packed.hpp"
+#include "support/pickle_bytes.hpp"
 #include "support/safetensors_builder.hpp"
 #include "support/scanning.hpp"
 #include "support/tar_builder.hpp"
+#include "support/torch_builder.hpp"
 
 namespace tare {
 namespace {
@@ -17,15 +19,6 @@ using namespace test;
 
 std::string hostile() {
   return payload() + ".";
-}
-
-std::string zlib(std::string_view content) {
-  std::string out(::compressBound(content.size()), '\0');
-  uLongf size = out.size();
-  ::compress(reinterpret_cast<Bytef*>(out.data()), &size,
-             reinterpret_cast<const Bytef*>(content.data()), content.size());
-  out.resize(size);
-  return out;
 }
 
 std::string npy(const std::string& header, const std::string& data) {
@@ -121,12 +114,12 @@ Broken broken_arrays() {
 }
 
 Broken broken_streams() {
-  const std::string good = zlib(payload() + std::string(3000, 'N') + ".");
+  const std::string good = zlib_stream(payload() + std::string(3000, 'N') + ".");
   std::string flipped = good;
   flipped[flipped.size() - 1] ^= '\x01';
   return {{"before", "\xFF" + good},
           {"before", good.substr(1)},
-          {"inside", zlib(payload())},
+          {"inside", zlib_stream(payload())},
           {"behind", good.substr(0, good.size() - 4)},
           {"behind", good.substr(0, good.size() - 1)},
           {"behind", flipped},
@@ -173,7 +166,7 @@ void expect_never_safe(const Broken& files, Behind behind = Behind::kDangerous) 
     // In whatever stands around it.
     EXPECT_TRUE(is_not_safe(ZipBuilder().add("x", file).build())) << place << ": " << file;
     EXPECT_TRUE(is_not_safe(TarMember{"x", file}.build() + tar_end())) << place << ": " << file;
-    EXPECT_TRUE(is_not_safe(zlib(file))) << place << ": " << file;
+    EXPECT_TRUE(is_not_safe(zlib_stream(file))) << place << ": " << file;
     if (place == "behind" && behind == Behind::kDangerous) {
       EXPECT_EQ(verdict_of(file), Verdict::kDangerous) << file;
     }

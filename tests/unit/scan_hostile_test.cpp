@@ -2,10 +2,12 @@
 // own; ids of advisories stand in scan_advisories_test.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
+#include "support/packed.hpp"
+#include "support/pickle_bytes.hpp"
 #include "support/scanning.hpp"
 #include "support/tar_builder.hpp"
+#include "support/torch_builder.hpp"
 #include "tare/craft.hpp"
 
 namespace tare {
@@ -165,15 +167,6 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-std::string zlib(std::string_view content) {
-  std::string out(::compressBound(content.size()), '\0');
-  uLongf size = out.size();
-  ::compress(reinterpret_cast<Bytef*>(out.data()), &size,
-             reinterpret_cast<const Bytef*>(content.data()), content.size());
-  out.resize(size);
-  return out;
-}
-
 std::string bytes_value(std::string_view bytes) {
   return "B" + u32(bytes.size()) + std::string(bytes);
 }
@@ -188,14 +181,14 @@ TEST(ScanHostile, PicklesInValues) {
         call("cPickle", "loads", bytes_value(inner)),
         call("torch.storage", "_load_from_bytes", bytes_value(inner)),
         call("torch.storage", "_load_from_bytes", bytes_value(torch_file(inner))),
-        call("joblib", "load", call("io", "BytesIO", bytes_value(zlib(inner)))),
+        call("joblib", "load", call("io", "BytesIO", bytes_value(zlib_stream(inner)))),
         call("pickle", "loads", call("base64", "b64decode", long_text(base64(inner)))),
         call("pickle", "loads", call("base64", "b64decode", bytes_value(base64(inner)))),
         call("pickle", "loads", call("bytes", "fromhex", long_text(hex(inner)))),
         call("pickle", "loads", call("codecs", "decode", bytes_value(hex(inner)))),
         call("pickle", "loads",
              call("zlib", "decompress",
-                  call("base64", "b64decode", long_text(base64(zlib(inner)))))),
+                  call("base64", "b64decode", long_text(base64(zlib_stream(inner)))))),
         call("mymodule", "load", bytes_value(inner)),
         call("mymodule", "load", "](" + bytes_value(inner) + "e"),
         call("mymodule", "load", "}" + small(1) + bytes_value(inner) + "s"),
@@ -309,7 +302,7 @@ TEST(ScanHostile, ArraysOfJoblib) {
   EXPECT_TRUE(runs(scanned(joblib_array("u1", data, "0" + hostile())), kLine));
   EXPECT_TRUE(runs(scanned(joblib_array("O8", hostile(), "0N.")), kLine));
   EXPECT_TRUE(runs(scanned(joblib_array("u1", data, "." + hostile())), kLine));
-  EXPECT_TRUE(runs(scanned(zlib(joblib_array("O8", hostile(), "0N."))), kLine));
+  EXPECT_TRUE(runs(scanned(zlib_stream(joblib_array("O8", hostile(), "0N."))), kLine));
   // In the data: for an unpickler that does not know of arrays.
   std::string inside = "cos\nsystem\n(S'id'\ntR0";
   inside.resize(24, 'N');
@@ -320,9 +313,9 @@ TEST(ScanHostile, ArraysOfJoblib) {
 
 TEST(ScanHostile, CompressedStreams) {
   for (const std::string& stream :
-       {zlib(hostile()), zlib(hostile()) + "x", zlib("\xFF\xFF" + hostile()),
-        zlib(torch_file(hostile())), zlib(zlib(hostile())), zlib(proto(2) + "N.") + hostile(),
-        zlib(npy("|O", hostile()))}) {
+       {zlib_stream(hostile()), zlib_stream(hostile()) + "x", zlib_stream("\xFF\xFF" + hostile()),
+        zlib_stream(torch_file(hostile())), zlib_stream(zlib_stream(hostile())),
+        zlib_stream(proto(2) + "N.") + hostile(), zlib_stream(npy("|O", hostile()))}) {
     EXPECT_TRUE(runs(scanned(stream), kLine));
   }
 }

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "scan/source_tokens.hpp"
+#include "support/pickle_bytes.hpp"
 #include "support/scanning.hpp"
+#include "support/torch_builder.hpp"
 
 namespace tare {
 namespace {

@@ -7,10 +7,12 @@
 #include <tuple>
 
 #include "scan/policy.hpp"
+#include "support/pickle_bytes.hpp"
 #include "support/safetensors_builder.hpp"
 #include "support/scanning.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tensors.hpp"
+#include "support/torch_builder.hpp"
 #include "tare/scan.hpp"
 #include "tare/torch_save.hpp"
 

@@ -5,7 +5,9 @@
 
 #include <functional>
 
+#include "support/pickle_bytes.hpp"
 #include "support/scanning.hpp"
+#include "support/torch_builder.hpp"
 
 namespace tare {
 namespace {

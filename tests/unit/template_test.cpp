@@ -4,21 +4,16 @@
 
 #include "scan/template_analyzer.hpp"
 #include "support/binary.hpp"
+#include "support/scanning.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
 namespace {
 
+using test::scanned;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-// As chat_template.jinja.
-ScanReport scanned(std::string_view text) {
-  const auto report = scan(as_bytes(text));
-  EXPECT_TRUE(report.has_value()) << text;
-  return report.value_or(ScanReport{});
-}
 
 Verdict verdict_of(const std::string& expression) {
   return scanned("{% if a %}" + expression + "{% endif %}").verdict;

@@ -6,6 +6,7 @@
 
 #include "format/tflite.hpp"
 #include "support/flatbuffer_builder.hpp"
+#include "support/scanning.hpp"
 #include "tare/scan.hpp"
 
 namespace tare {
@@ -50,14 +51,6 @@ struct Small {
     return FlatBuilder().build(model, "TFL3");
   }
 };
-
-std::set<std::string> rules_of(const std::string& file) {
-  const auto report = scan(as_bytes(file));
-  EXPECT_TRUE(report.has_value());
-  std::set<std::string> ids;
-  for (const Finding& finding : report->findings) ids.insert(finding.rule->id);
-  return ids;
-}
 
 template <typename Change>
 std::set<std::string> rules_with(const Change& change) {

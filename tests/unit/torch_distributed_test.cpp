@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/distributed_builder.hpp"
+#include "support/tensors.hpp"
 #include "tare/scan.hpp"
 #include "tare/select.hpp"
 
@@ -11,23 +12,13 @@ namespace tare {
 namespace {
 
 using test::DistributedBuilder;
+using test::elements_of;
+using test::names_of;
 using test::Sizes;
 using test::TempDir;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-std::vector<float> elements_of(const TensorView& view) {
-  std::vector<float> elements(view.byte_count() / sizeof(float));
-  EXPECT_TRUE(gather(view, std::as_writable_bytes(std::span(elements))).has_value());
-  return elements;
-}
-
-std::vector<std::string> names_of(const std::vector<NamedTensor>& tensors) {
-  std::vector<std::string> names;
-  for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
-  return names;
-}
 
 std::vector<std::string> paths_of(const std::vector<Dropped>& dropped) {
   std::vector<std::string> paths;

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "support/export_builder.hpp"
+#include "support/scanning.hpp"
 #include "support/temp_dir.hpp"
+#include "support/tensors.hpp"
 #include "tare/scan.hpp"
 #include "tare/select.hpp"
 
@@ -12,10 +14,13 @@ namespace tare {
 namespace {
 
 using pickle::Op;
+using test::elements_of;
 using test::export_zip;
 using test::ExportPayload;
 using test::NamedRecord;
+using test::names_of;
 using test::program_records;
+using test::scanned;
 using test::small_payload;
 using test::small_storage;
 using testing::ElementsAre;
@@ -27,18 +32,6 @@ Result<Model> opened(const std::string& archive) {
   auto model = open_model(dir.write("m.pt2", archive));
   if (!model) return std::unexpected(model.error());
   return std::move(*model);
-}
-
-std::vector<float> elements_of(const TensorView& view) {
-  std::vector<float> elements(view.byte_count() / sizeof(float));
-  EXPECT_TRUE(gather(view, std::as_writable_bytes(std::span(elements))).has_value());
-  return elements;
-}
-
-std::vector<std::string> names_of(const std::vector<NamedTensor>& tensors) {
-  std::vector<std::string> names;
-  for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
-  return names;
 }
 
 std::string program(const std::vector<ExportPayload>& weights, std::vector<NamedRecord> more,
@@ -256,10 +249,6 @@ TEST(BrokenExport, ReadsAFileOnlySoOften) {
 }
 
 // ---- scans
-
-ScanReport scanned(const std::string& archive) {
-  return scan(as_bytes(archive)).value();
-}
 
 std::vector<std::string> findings_of(const ScanReport& report) {
   std::vector<std::string> findings;

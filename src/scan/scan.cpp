@@ -108,12 +108,15 @@ bool is_before(const Finding& a, const Finding& b) {
   return std::tie(a.entry, a.offset) < std::tie(b.entry, b.offset);
 }
 
+using Formats = std::vector<const format::Format*>;
+
 // A file, or one inside of another.
 struct Task {
   ByteSpan bytes;
   std::string path;          // of its entry; empty for the file itself
   unsigned depth = 0;        // files around it
   std::uint64_t offset = 0;  // of the bytes in the outermost file; none if decompressed
+  Formats formats = {};      // that recognise it
 };
 
 // Judges a file and, one after the other, the files inside of it.
@@ -141,6 +144,8 @@ class FileScanner {
   // Bytes that no format reads, or that one could not read: a pickle may stand in them.
   void search(const format::Part& part, const Task& task);
   void add_task(const format::Part& part, const Task& task);
+  // Nothing if no format recognises it.
+  void add_recognised(const format::Part& part, Formats formats, const Task& task);
   void add_decoded(const format::Part& part, std::uint64_t offset, std::vector<std::byte> bytes,
                    const Task& task);
   void add_unknown(const format::Part& part, const Task& task);
@@ -157,7 +162,7 @@ class FileScanner {
 };
 
 void FileScanner::run(ByteSpan bytes) {
-  tasks_.push_back({bytes, "", 0, 0});
+  tasks_.push_back({bytes, "", 0, 0, format::detect(bytes)});
   drain();
 }
 
@@ -229,7 +234,7 @@ void FileScanner::run_part(ByteSpan bytes, FileRange part) {
 }
 
 void FileScanner::scan_task(const Task& task) {
-  for (const format::Format* format : format::detect(task.bytes)) scan_as(*format, task);
+  for (const format::Format* format : task.formats) scan_as(*format, task);
 }
 
 // One format's reading of the file.
@@ -285,8 +290,7 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return judge_pickle(part, task, Streams::kAll);
     case format::PartKind::kTorchScript:
       analyze_torchscript(part, findings_);
-      if (!format::detect(part.bytes).empty()) add_task(part, task);
-      return;
+      return add_recognised(part, format::detect(part.bytes), task);
     case format::PartKind::kNativeCode:
       findings_.add(scan_rules::kNativeCode, part.path, part.base, content_of(part));
       return;
@@ -309,9 +313,6 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kTensorHeader:
       return;
     case format::PartKind::kNested:
-      if (is_python(part.path) && !format::detect(part.bytes).empty()) {
-        analyze_python(part, findings_);
-      }
       return add_task(part, task);
     case format::PartKind::kRecognised:
       findings_.add(scan_rules::kRecognisedOnly, part.path, part.base,
@@ -324,9 +325,17 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
 
 // A file inside of the task's.
 void FileScanner::add_task(const format::Part& part, const Task& task) {
-  if (format::detect(part.bytes).empty()) return add_unknown(part, task);
+  Formats formats = format::detect(part.bytes);
+  if (formats.empty()) return add_unknown(part, task);
+  // A source in an archive is code whatever else it is.
+  if (is_python(part.path)) analyze_python(part, findings_);
+  add_recognised(part, std::move(formats), task);
+}
+
+void FileScanner::add_recognised(const format::Part& part, Formats formats, const Task& task) {
+  if (formats.empty()) return;
   if (task.depth < format::kMaxDepth) {
-    tasks_.push_back({part.bytes, part.path, task.depth + 1, part.offset});
+    tasks_.push_back({part.bytes, part.path, task.depth + 1, part.offset, std::move(formats)});
     return;
   }
   findings_.add(scan_rules::kContainerUnreadable, part.path, 0,

@@ -107,7 +107,9 @@ struct FileReport {
 std::vector<FileReport> scan_path(const std::filesystem::path& path,
                                   const Policy* policy = nullptr);
 
-// Every rule, ordered by id.
+// Every rule, those of one kind of finding beside each other.
 std::span<const Rule> rules();
+// By its exact id; null if there is none.
+const Rule* rule_by_id(std::string_view id);
 
 }  // namespace tare

@@ -64,6 +64,7 @@ void add_craft(CLI::App& app, int& exit_code);
 void add_rules(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);
 void add_policy(CLI::App& app, int& exit_code);
+void add_cache(CLI::App& app, int& exit_code);
 
 // Starts tare-demo in place of this process, before any input is read. Returns only on failure.
 int run_demo(int argc, char** argv);

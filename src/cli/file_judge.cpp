@@ -13,6 +13,7 @@ namespace tare::cli {
 namespace {
 
 constexpr std::uint64_t kSmall = std::uint64_t{128} << 10;
+constexpr std::uint64_t kLarge = std::uint64_t{16} << 20;
 constexpr const char* kTooLarge = "not scanned: larger than --max-size";
 
 constexpr const char* kChanged = "the file changed while it was read";
@@ -30,10 +31,25 @@ Result<std::size_t> read_to_end(int fd, std::span<std::byte> out, std::size_t en
   return done;
 }
 
+cache::Digest digest_of(ByteSpan bytes) {
+  Sha256 digest;
+  digest.update(bytes);
+  return digest.digest();
+}
+
+// About how long the digest takes, at a byte in a nanosecond.
+std::chrono::nanoseconds digest_time(std::uint64_t bytes) {
+  return std::chrono::nanoseconds(bytes);
+}
+
+int folder_of(const FoundFile& file) {
+  return file.folder ? file.folder->get() : AT_FDCWD;
+}
+
 UniqueFd open_file(const FoundFile& file) {
-  const int folder = file.folder ? file.folder->get() : AT_FDCWD;
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  return UniqueFd(::openat(folder, file.name(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  return UniqueFd(::openat(folder_of(file), file.name(), flags));
 }
 
 }  // namespace
@@ -43,12 +59,25 @@ std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   path_ = file.path;
   if (file.is_stdin) return judge_stdin();
   const bool named = file.named;
+  variant_.reset();
+  if (known_) variant_ = cache::variant_of(options_.policy, path_, file.parts);
+  if (auto known = find_known(file)) return std::move(*known);
   auto report = open(std::move(file));
   // Trees are full of empty files; one that is named is a mistake.
   if (!named && report && !*report && report->error().code == ErrorCode::kEmpty) {
     return fail(ErrorCode::kWrongFormat, report->error().what);
   }
   return report;
+}
+
+// The file is not opened: opening takes twice as long as all the rest. Whoever may not read it any
+// more changed something about it, so that it is another file to the cache.
+std::optional<Result<ScanReport>> FileJudge::find_known(const FoundFile& file) {
+  if (!variant_ || options_.reads_all) return std::nullopt;
+  const auto status = RegularFile::status_of(folder_of(file), file.name());
+  if (!status || options_.outputs.contains({status->device, status->inode})) return std::nullopt;
+  if (options_.max_size && status->size > *options_.max_size) return std::nullopt;
+  return known_->find(*status, *variant_);
 }
 
 bool FileJudge::is_output(int fd) const {
@@ -74,6 +103,30 @@ Result<ScanReport> FileJudge::judge_file(const RegularFile& file, std::vector<Fi
   return judge_mapped(file, std::move(parts));
 }
 
+// Of a large file the digest takes longer than most scans, which look at no elements of tensors. It
+// is only made for those that took longer.
+Result<ScanReport> FileJudge::judge_bytes(const Reading& reading) {
+  if (!variant_) return reading.scan();
+  const bool is_large = reading.bytes.size() > kLarge;
+  cache::Digest content{};
+  if (!is_large) {
+    content = digest_of(reading.bytes);
+    const bool is_file = reading.file.is_as_opened();
+    auto known = known_->find(content, is_file ? &reading.file.status() : nullptr, *variant_);
+    if (known && reading.is_intact()) return std::move(*known);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  auto report = reading.scan();
+  if (is_large) {
+    if (std::chrono::steady_clock::now() - start < digest_time(reading.bytes.size())) return report;
+    content = digest_of(reading.bytes);
+  }
+  if (reading.is_intact() && reading.file.is_as_opened()) {
+    options_.cache->keep(reading.file.status(), content, *variant_, report);
+  }
+  return report;
+}
+
 ScanOptions FileJudge::scan_options() const {
   ScanOptions options;
   options.policy = options_.policy;
@@ -90,20 +143,26 @@ Result<ScanReport> FileJudge::judge_small(const RegularFile& file) {
       read_to_end(file.fd(), std::span(buffer_).first(file.size() + 1), file.size());
   if (!length) return std::unexpected(length.error());
   if (*length != file.size() && file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
-  return scan(std::span(buffer_).first(*length), scan_options());
+  const ByteSpan bytes = std::span(buffer_).first(*length);
+  return judge_bytes(
+      {file, bytes, [&] { return scan(bytes, scan_options()); }, [] { return true; }});
 }
 
 Result<ScanReport> FileJudge::judge_mapped(const RegularFile& file, std::vector<FileRange> parts) {
   auto input = Input::map_file(file);
   if (!input) return std::unexpected(input.error());
-  const MappingGuard guard(input->bytes());
-  auto report = parts.empty()
-                    ? scan(input->bytes(), scan_options())
-                    : scan_file({"", std::move(*input), false, std::move(parts)}, scan_options());
-  if (guard.damaged())
-    return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
-  if (file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
-  return report;
+  const ModelFile model{"", std::move(*input), false, std::move(parts)};
+  const ByteSpan bytes = model.input.bytes();
+  const MappingGuard guard(bytes);
+  const auto scan_it = [&]() -> Result<ScanReport> {
+    auto report =
+        model.parts.empty() ? scan(bytes, scan_options()) : scan_file(model, scan_options());
+    if (guard.damaged())
+      return fail(ErrorCode::kTruncated, "the file became shorter while it was read");
+    if (file.has_changed()) return fail(ErrorCode::kMismatch, kChanged);
+    return report;
+  };
+  return judge_bytes({file, bytes, scan_it, [&] { return !guard.damaged(); }});
 }
 
 // Its bytes stay in memory up to 32 MiB; beyond, they go to a file without a name.

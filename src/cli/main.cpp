@@ -29,7 +29,7 @@ constexpr Verb kVerbs[] = {
     {"decompile", tare::cli::add_decompile}, {"trace", tare::cli::add_trace},
     {"disasm", tare::cli::add_disasm},       {"craft", tare::cli::add_craft},
     {"rules", tare::cli::add_rules},         {"explain", tare::cli::add_explain},
-    {"policy", tare::cli::add_policy},
+    {"policy", tare::cli::add_policy},       {"cache", tare::cli::add_cache},
 };
 
 // The verb that is asked for, or all of them for --help and the like: setting up all takes longer

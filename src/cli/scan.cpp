@@ -1,4 +1,5 @@
 // tare scan: a verdict for each file.
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "cli/cache.hpp"
 #include "cli/cli.hpp"
 #include "cli/policy_file.hpp"
 #include "cli/scan_run.hpp"
@@ -27,7 +29,11 @@ struct ScanArguments {
   Verdict fail_on = Verdict::kSuspicious;
   bool exit_zero = false;
   std::string policy;
+  std::string cache;  // by what files are known: kByFile, kByContent; empty: no cache
 };
+
+constexpr const char* kByFile = "file";
+constexpr const char* kByContent = "content";
 
 // An error outranks a finding; "nothing to scan" counts only if nothing else was said. A file that
 // was too large to be scanned is an error, and so is one that took too long: nobody knows what is
@@ -68,9 +74,11 @@ bool add_list(ScanSource& source, const ScanArguments& arguments) {
 }
 
 JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& outputs,
-                           const Policy* policy) {
+                           const Policy* policy, cache::ScanCache* cache) {
   JudgeOptions options;
   options.policy = policy;
+  options.cache = cache;
+  options.reads_all = arguments.cache == kByContent;
   if (!arguments.max_size.empty()) options.max_size = parse_size(arguments.max_size);
   if (arguments.timeout > 0) {
     options.timeout = std::chrono::milliseconds(std::llround(arguments.timeout * 1000));
@@ -80,6 +88,22 @@ JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& ou
     if (::stat(path.c_str(), &status) == 0) options.outputs.emplace(status.st_dev, status.st_ino);
   }
   return options;
+}
+
+// Null if none is asked for, or after saying why there is none: a scan does without.
+std::unique_ptr<cache::ScanCache> open_cache(const ScanArguments& arguments) {
+  if (arguments.cache.empty()) return nullptr;
+  auto folder = cache_folder();
+  if (folder) return cache::ScanCache::open(std::move(*folder));
+  print_error("--cache", report::error_text(folder.error()) + "; scanning without");
+  return nullptr;
+}
+
+void close_cache(cache::ScanCache& cache) {
+  cache.flush();
+  if (const std::string complaint = cache.complaint(); !complaint.empty()) {
+    print_error("--cache", report::printable(complaint));
+  }
 }
 
 // Nothing after saying why there is none.
@@ -108,8 +132,11 @@ int run_scan(const ScanArguments& arguments) {
   auto outputs = ScanOutputs::open(arguments.outputs.empty() ? std::vector{OutputRequest{}}
                                                              : arguments.outputs);
   if (!outputs) return kError;
-  const JudgeOptions options = judge_options(arguments, *outputs, policy ? &*policy : nullptr);
+  const auto cache = open_cache(arguments);
+  const JudgeOptions options =
+      judge_options(arguments, *outputs, policy ? &*policy : nullptr, cache.get());
   auto totals = scan_all({source, options, *outputs, &*baseline, arguments.threads});
+  if (cache) close_cache(*cache);
   if (!totals) return kError;
   totals->excluded = counts.excluded;
   totals->folder_links = counts.folder_links;
@@ -181,6 +208,12 @@ void add_results(CLI::App& command, ScanArguments& to) {
       .add_option("--policy", to.policy, "a policy file: what is allowed as well (docs/policy.md)")
       ->option_text("FILE");
   command
+      .add_flag(fmt::format("--cache{{{}}}", kByFile), to.cache,
+                "keep results, and take those of files that have not changed (docs/cache.md); "
+                "=content: read every file to be sure of that")
+      ->check(CLI::IsMember({kByFile, kByContent}))
+      ->option_text("[=content]");
+  command
       .add_option("--baseline", to.baseline,
                   "the JSON report of an earlier run, whose findings do not count again")
       ->option_text("FILE");
@@ -208,7 +241,8 @@ void add_scan(CLI::App& app, int& exit_code) {
       "  tare scan --exclude .git --max-size 20GB models/\n"
       "  git ls-files -z | tare scan -0 --files-from -\n"
       "  tare scan --format text --format json=report.json models/\n"
-      "  tare scan --baseline report.json models/");
+      "  tare scan --baseline report.json models/\n"
+      "  tare scan --cache models/");
   command->callback([arguments, &exit_code] { exit_code = run_scan(*arguments); });
 }
 

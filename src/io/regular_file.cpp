@@ -8,8 +8,13 @@
 namespace tare {
 namespace {
 
-std::int64_t modified(const struct stat& status) {
-  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+RegularFile::Status read_status(const struct stat& status) {
+  return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+          nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
 }
 
 }  // namespace
@@ -31,17 +36,27 @@ Result<RegularFile> RegularFile::adopt(UniqueFd fd) {
     return fail(ErrorCode::kNotAFile, "is not a regular file (device, pipe or socket)");
   }
   if (status.st_size == 0) return fail(ErrorCode::kEmpty, "the file is empty (0 bytes)");
-  file.size_ = static_cast<std::uint64_t>(status.st_size);
-  file.device_ = status.st_dev;
-  file.inode_ = status.st_ino;
-  file.modified_ = modified(status);
+  file.status_ = read_status(status);
   return file;
+}
+
+std::optional<RegularFile::Status> RegularFile::status_of(int folder, const char* name) {
+  struct stat status{};
+  if (::fstatat(folder, name, &status, 0) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  if (status.st_size == 0) return std::nullopt;
+  return read_status(status);
 }
 
 bool RegularFile::has_changed() const {
   struct stat status{};
-  return ::fstat(fd(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) != size_ ||
-         modified(status) != modified_;
+  if (::fstat(fd(), &status) != 0) return true;
+  const Status now = read_status(status);
+  return now.size != size() || now.modified != status_.modified;
+}
+
+bool RegularFile::is_as_opened() const {
+  struct stat status{};
+  return ::fstat(fd(), &status) == 0 && read_status(status) == status_;
 }
 
 Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) const {
@@ -52,10 +67,10 @@ Result<RegularFile> RegularFile::open_direct(const std::filesystem::path& path) 
   if (!fd) return std::unexpected(system_error(errno, "cannot open"));
   auto file = adopt(std::move(fd));
   if (!file) return file;
-  if (file->device_ != device_ || file->inode_ != inode_) {
+  if (file->device() != device() || file->inode() != inode()) {
     return fail(ErrorCode::kMismatch, "the file was replaced while it was open");
   }
-  file->size_ = size_;
+  file->status_.size = size();
   return file;
 }
 

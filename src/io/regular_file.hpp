@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "io/unique_fd.hpp"
 #include "tare/bytes.hpp"
@@ -20,14 +21,31 @@ class RegularFile {
   // if the file system has no such thing, kMismatch if `path` is another file by now.
   Result<RegularFile> open_direct(const std::filesystem::path& path) const;
 
+  // What the system says of a file. A file that is written to gets other times.
+  struct Status {
+    // Together they tell it from any other file of the system.
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;     // bytes
+    std::int64_t modified = 0;  // nanoseconds since 1970, as the next: when its bytes changed
+    std::int64_t changed = 0;   // when its bytes or anything about it changed; nobody can set it
+    friend bool operator==(const Status&, const Status&) = default;
+  };
+
+  // Of the file that the name, in an open folder, leads to; nothing if it is no regular file, or
+  // empty, or cannot be found.
+  static std::optional<Status> status_of(int folder, const char* name);
+
   int fd() const { return fd_.get(); }
-  // When it was opened, in bytes.
-  std::uint64_t size() const { return size_; }
+  // Of when it was opened.
+  const Status& status() const { return status_; }
+  std::uint64_t size() const { return status_.size; }
+  std::uint64_t device() const { return status_.device; }
+  std::uint64_t inode() const { return status_.inode; }
   // Whether it has another size or time of modification by now.
   bool has_changed() const;
-  // Together they tell it from any other file of the system.
-  std::uint64_t device() const { return device_; }
-  std::uint64_t inode() const { return inode_; }
+  // Whether anything at all is said of it that was not said when it was opened.
+  bool is_as_opened() const;
   // Fills `out` from `offset` on. Errors: kTruncated if the file ends before, kIo.
   Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) const {
     return read_at(offset, out, out.size());
@@ -39,10 +57,7 @@ class RegularFile {
   RegularFile() = default;
 
   UniqueFd fd_;
-  std::uint64_t size_ = 0;
-  std::uint64_t device_ = 0;
-  std::uint64_t inode_ = 0;
-  std::int64_t modified_ = 0;  // nanoseconds
+  Status status_;
 };
 
 }  // namespace tare

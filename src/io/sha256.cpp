@@ -5,8 +5,6 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
-#include <array>
-
 namespace tare {
 
 struct Sha256::State {
@@ -25,14 +23,18 @@ void Sha256::update(ByteSpan bytes) {
   SHA256_Update(&state_->context, bytes.data(), bytes.size());
 }
 
+Sha256::Digest Sha256::digest() {
+  Digest digest{};
+  SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &state_->context);
+  return digest;
+}
+
 std::string Sha256::hex_digest() {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256_Final(digest.data(), &state_->context);
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
-  for (const unsigned char byte : digest) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
+  for (const std::byte byte : digest()) {
+    hex += kDigits[std::to_integer<unsigned>(byte >> 4)];
+    hex += kDigits[std::to_integer<unsigned>(byte & std::byte{15})];
   }
   return hex;
 }

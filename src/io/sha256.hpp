@@ -1,6 +1,7 @@
 // SHA-256 in pieces, by OpenSSL.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -10,10 +11,13 @@ namespace tare {
 
 class Sha256 {
  public:
+  using Digest = std::array<std::byte, 32>;
+
   Sha256();
   void update(ByteSpan bytes);
-  // 64 lower-case hexadecimal digits. Ends the computation: call once.
-  std::string hex_digest();
+  // Both end the computation: call one of them, once.
+  Digest digest();
+  std::string hex_digest();  // 64 lower-case hexadecimal digits
 
  private:
   struct State;

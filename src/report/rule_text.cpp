@@ -115,8 +115,7 @@ std::string sentence(std::string_view text) {
 }
 
 const Rule* find_rule(std::string_view id) {
-  const auto found = std::ranges::find(rules(), upper(id), [](const Rule& r) { return r.id; });
-  return found == rules().end() ? nullptr : &*found;
+  return rule_by_id(upper(id));
 }
 
 std::vector<std::string_view> similar_rules(std::string_view id) {

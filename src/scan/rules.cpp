@@ -34,6 +34,11 @@ std::span<const Rule> rules() {
   return kRules;
 }
 
+const Rule* rule_by_id(std::string_view id) {
+  const auto found = std::ranges::find(rules(), id, &Rule::id);
+  return found == rules().end() ? nullptr : &*found;
+}
+
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {
     case Verdict::kSafe:

@@ -29,12 +29,6 @@ bool matches(const std::string& pattern, std::string_view text) {
   return ::fnmatch(pattern.c_str(), std::string(text).c_str(), FNM_NOESCAPE) == 0;
 }
 
-const Rule* find_rule(std::string_view id) {
-  const auto all = rules();
-  const auto found = std::ranges::find(all, id, [](const Rule& rule) { return rule.id; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 bool is_one_file(const Allowance& allowance) {
   return !allowance.sha256.empty() || (!allowance.path.empty() && !is_pattern(allowance.path));
 }
@@ -66,7 +60,7 @@ Result<void> Policy::add(PolicyName name) {
 }
 
 Result<void> Policy::add(Allowance allowance) {
-  const Rule* const rule = find_rule(allowance.rule);
+  const Rule* const rule = rule_by_id(allowance.rule);
   if (rule == nullptr) return wrong("there is no such rule");
   if (allowance.reason.empty()) return wrong("there is no reason");
   if (allowance.rule == "TARE-GEN-003") return wrong("findings that are not listed have no reason");

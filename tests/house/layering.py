@@ -2,6 +2,7 @@
 """Arrows point down: who may include whom.
 
     cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
+    cli -> cache -> scan (its public headers)
     capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
@@ -33,9 +34,11 @@ BELOW = {
     "craft": FORMAT,
     # A report tells what scan and convert return; their public headers say what that is.
     "report": FORMAT | {"public scan", "public convert"},
+    # What a scan says is kept and given back.
+    "cache": CORE | {"public format", "public scan"},
     "sandbox": CORE,
     "capi": FORMAT,
-    "cli": FORMAT | {"scan", "convert", "craft", "report", "sandbox"},
+    "cli": FORMAT | {"scan", "convert", "craft", "report", "cache", "sandbox"},
 }
 
 # Public header, below include/tare/: the layer that it belongs to.

@@ -6,6 +6,8 @@
 // The library never throws on purpose, never prints and never ends the process.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -45,6 +47,9 @@ struct Error {
   // kTruncated: bytes that there should be, and are. Both 0 if that is not known.
   std::uint64_t expected = 0;
   std::uint64_t actual = 0;
+  // kWrongFormat: what a file of no known format begins with.
+  std::array<std::byte, 8> beginning{};
+  std::uint8_t beginning_size = 0;
 
   bool has_offset() const { return offset != kNoOffset; }
   bool has_sizes() const { return expected != actual; }

@@ -1,5 +1,7 @@
 #include "cache/report_codec.hpp"
 
+#include <algorithm>
+
 #include "io/byte_buffer.hpp"
 #include "io/cursor.hpp"
 
@@ -121,13 +123,14 @@ ScanReport read_report(Reader& from) {
 }
 
 void write(Writer& to, const Error& error) {
-  const auto& [code, sys_errno, offset, what, expected, actual] = error;
+  const auto& [code, sys_errno, offset, what, expected, actual, beginning, beginning_size] = error;
   to(std::to_underlying(code));
   to(static_cast<std::uint64_t>(sys_errno));
   to(offset);
   to(std::string_view(what));
   to(expected);
   to(actual);
+  to(as_text(std::span(beginning).first(beginning_size)));
 }
 
 Error read_error(Reader& from, Literals& literals) {
@@ -138,6 +141,11 @@ Error read_error(Reader& from, Literals& literals) {
   error.what = literals.keep(from.text());
   error.expected = from.number();
   error.actual = from.number();
+  const std::vector<std::byte> beginning = from.buffer();
+  if (beginning.size() > error.beginning.size()) from.fail();
+  error.beginning_size =
+      static_cast<std::uint8_t>(std::min(beginning.size(), error.beginning.size()));
+  std::copy_n(beginning.begin(), error.beginning_size, error.beginning.begin());
   if (error.code != ErrorCode::kWrongFormat) from.fail();
   return error;
 }

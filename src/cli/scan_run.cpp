@@ -1,7 +1,5 @@
 #include "cli/scan_run.hpp"
 
-#include <fmt/format.h>
-
 #include <new>
 
 #include "cli/cli.hpp"
@@ -80,10 +78,7 @@ bool Collector::take(Judged judged) {
 bool Collector::tell_error(const report::ScannedFile& file) {
   progress_.hide();
   if (!run_.outputs.flush()) return false;
-  const Error& error = file.report.error();
-  print_error(file.path, error.code == ErrorCode::kWrongFormat
-                             ? fmt::format("nothing to scan: {}", error.what)
-                             : report::error_text(error));
+  print_error(file.path, report::unscanned_text(file.report.error()));
   return true;
 }
 

@@ -111,6 +111,9 @@ struct Format {
 // kWrongFormat, kLimit (too deep), and those of the format.
 Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context);
 
+// kWrongFormat, with what the bytes are, or what they begin with if nothing here knows them.
+Error wrong_format(ByteSpan bytes);
+
 // Every format, in the order of detection.
 std::span<const Format* const> formats();
 

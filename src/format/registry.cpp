@@ -15,6 +15,8 @@ constexpr std::array kFormats = {
     &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,  &kGgml,
     &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
 
+constexpr const char* kUnknownContent = "no format that tare knows";
+
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
 }
@@ -94,7 +96,17 @@ Result<ModelContents> read_nested(ByteSpan bytes, ReadContext& context) {
     if (contents && contents->format.empty()) contents->format = format->name;
     return contents;
   }
-  return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+  return std::unexpected(wrong_format(bytes));
+}
+
+Error wrong_format(ByteSpan bytes) {
+  Error error{ErrorCode::kWrongFormat, 0, Error::kNoOffset, describe_content(bytes)};
+  if (error.what == kUnknownContent) {
+    const ByteSpan front = bytes.first(std::min(bytes.size(), error.beginning.size()));
+    std::ranges::copy(front, error.beginning.begin());
+    error.beginning_size = static_cast<std::uint8_t>(front.size());
+  }
+  return error;
 }
 
 }  // namespace tare::format
@@ -136,7 +148,7 @@ const char* describe_content(ByteSpan bytes) {
   if (!found.empty()) return found.front()->description;
   if (format::is_shard_index(bytes)) return "an index of shards, which holds no tensors itself";
   const char* const content = format::by_signature(bytes);
-  return *content == '\0' ? "no format that tare knows" : content;
+  return *content == '\0' ? format::kUnknownContent : content;
 }
 
 const char* foreign_content(ByteSpan front) {

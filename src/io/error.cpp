@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tare/bytes.hpp"
+
 namespace tare {
 
 const char* error_code_name(ErrorCode code) {
@@ -43,8 +45,30 @@ const char* error_code_name(ErrorCode code) {
   return "unknown";
 }
 
+namespace {
+
+// "68 65 6c 6c 6f 'hello'", with a dot for what is not printable ASCII.
+std::string bytes_text(ByteSpan bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  std::string text;
+  for (const std::byte byte : bytes) {
+    const auto value = std::to_integer<unsigned char>(byte);
+    hex += kDigits[value >> 4];
+    hex += kDigits[value & 15];
+    hex += ' ';
+    text += value >= ' ' && value <= '~' ? static_cast<char>(value) : '.';
+  }
+  return hex + "'" + text + "'";
+}
+
+}  // namespace
+
 std::string error_text(const Error& error) {
   std::string out = error.what;
+  if (error.beginning_size > 0) {
+    out += "; it begins with " + bytes_text(ByteSpan(error.beginning).first(error.beginning_size));
+  }
   if (error.sys_errno != 0) out.append(": ").append(std::strerror(error.sys_errno));
   if (error.has_sizes()) {
     out += " (expected " + std::to_string(error.expected) + " bytes, have " +

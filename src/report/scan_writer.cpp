@@ -45,7 +45,7 @@ void ScanTotals::add(const ScannedFile& file) {
 }
 
 std::string unscanned_text(const Error& error) {
-  return is_unknown(error) ? std::string("nothing to scan: ") + error.what : error_text(error);
+  return (is_unknown(error) ? "nothing to scan: " : "") + error_text(error);
 }
 
 std::string totals_text(const ScanTotals& totals) {

@@ -417,7 +417,7 @@ Result<ScanReport> scan(ByteSpan bytes, const ScanOptions& options) {
   if (!scanner.is_known()) {
     // A loader may be told to start behind what no format understands.
     if (find_pickles(bytes).empty() && !holds_models(bytes)) {
-      return fail(ErrorCode::kWrongFormat, describe_content(bytes));
+      return std::unexpected(format::wrong_format(bytes));
     }
     scanner.run_unknown(bytes);
   }

@@ -79,8 +79,10 @@ TEST(ReportCodec, KeepsEveryFieldOfAReport) {
 
 TEST(ReportCodec, KeepsThatThereIsNothingToScan) {
   cache::Literals literals;
-  const Outcome nothing =
-      std::unexpected(Error{ErrorCode::kWrongFormat, 0, 7, "an HTML page", 8, 9});
+  Error error{ErrorCode::kWrongFormat, 0, 7, "an HTML page", 8, 9};
+  error.beginning = {std::byte{'<'}, std::byte{'h'}};
+  error.beginning_size = 2;
+  const Outcome nothing = std::unexpected(error);
   const auto decoded = cache::decode(cache::encode(nothing), literals);
   ASSERT_TRUE(decoded && !*decoded);
   EXPECT_EQ((*decoded).error().code, ErrorCode::kWrongFormat);
@@ -88,6 +90,8 @@ TEST(ReportCodec, KeepsThatThereIsNothingToScan) {
   EXPECT_STREQ((*decoded).error().what, "an HTML page");
   EXPECT_EQ((*decoded).error().expected, 8U);
   EXPECT_EQ((*decoded).error().actual, 9U);
+  EXPECT_EQ((*decoded).error().beginning, error.beginning);
+  EXPECT_EQ((*decoded).error().beginning_size, 2U);
 }
 
 TEST(ReportCodec, RefusesBytesThatAreCutShortOrGoOn) {

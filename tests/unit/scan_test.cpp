@@ -818,7 +818,10 @@ TEST(Scan, SaysWhatItDoesNotKnow) {
   const auto report = scan(as_bytes("hello world"));
   ASSERT_FALSE(report.has_value());
   EXPECT_EQ(report.error().code, ErrorCode::kWrongFormat);
-  EXPECT_STREQ(report.error().what, "no format that tare knows");
+  EXPECT_EQ(error_text(report.error()),
+            "no format that tare knows; it begins with 68 65 6c 6c 6f 20 77 6f 'hello wo'");
+  EXPECT_EQ(error_text(scan(as_bytes("\x01\x02")).error()),
+            "no format that tare knows; it begins with 01 02 '..'");
   EXPECT_FALSE(scan({}).has_value());
 }
 

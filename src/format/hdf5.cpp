@@ -10,6 +10,7 @@
 #include "format/hdf5_file.hpp"
 #include "format/object_contents.hpp"
 #include "io/checked.hpp"
+#include "io/cursor.hpp"
 
 namespace tare::format {
 namespace {
@@ -44,6 +45,65 @@ Result<std::vector<std::byte>> inflated(ByteSpan bytes, std::uint64_t most) {
   });
   if (!decoded) return std::unexpected(decoded.error());
   return out;
+}
+
+// Undoes the compressor of h5py (LibLZF): literals, and copies of what came before.
+Result<std::vector<std::byte>> unpacked_lzf(ByteSpan bytes, std::uint64_t most) {
+  const auto broken = [] { return fail(ErrorCode::kMalformed, "a chunk with broken LZF data"); };
+  std::vector<std::byte> out;
+  for (Cursor in(bytes); !in.at_end();) {
+    const unsigned control = *in.read<std::uint8_t>();
+    std::uint64_t length = control >> 5;
+    if (length == 0) {
+      const auto literal = in.take(control + 1);
+      if (!literal) return broken();
+      out.insert(out.end(), literal->begin(), literal->end());
+    } else {
+      if (length == 7) length += in.read<std::uint8_t>().value_or(0);
+      const auto low = in.read<std::uint8_t>();
+      const std::uint64_t back = ((control & 31) << 8 | low.value_or(0)) + 1;
+      if (!low || back > out.size()) return broken();
+      // Byte by byte: a copy may go on into what it has just written.
+      for (std::uint64_t i = 0; i < length + 2; ++i) out.push_back(out[out.size() - back]);
+    }
+    if (out.size() > most) {
+      return fail(ErrorCode::kMismatch, "a chunk that holds more than its size");
+    }
+  }
+  return out;
+}
+
+// The checksum of Fletcher over big-endian words of 16 bits.
+std::uint32_t fletcher32(ByteSpan bytes) {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  for (std::uint64_t i = 0; i < bytes.size(); i += 2) {
+    std::uint32_t word = std::to_integer<std::uint32_t>(bytes[i]) << 8;
+    if (i + 1 < bytes.size()) word |= std::to_integer<std::uint32_t>(bytes[i + 1]);
+    low = (low + word) % 65535;
+    high = (high + low) % 65535;
+  }
+  return high << 16 | low;
+}
+
+// The bytes in front of their checksum.
+Result<ByteSpan> checked_fletcher32(ByteSpan bytes) {
+  if (bytes.size() < 4) return fail(ErrorCode::kTruncated, "a chunk without its checksum");
+  const ByteSpan content = bytes.first(bytes.size() - 4);
+  std::uint32_t wanted = 0;
+  std::memcpy(&wanted, bytes.last(4).data(), 4);
+  // Sums of 65535 and 0 are the same number to it.
+  const auto same = [](std::uint32_t a, std::uint32_t b) { return a % 65535 == b % 65535; };
+  const std::uint32_t sum = fletcher32(content);
+  if (!same(sum >> 16, wanted >> 16) || !same(sum & 0xFFFF, wanted & 0xFFFF)) {
+    return fail(ErrorCode::kMismatch, "a chunk that is not what its checksum says");
+  }
+  return content;
+}
+
+bool is_undone(const hdf5::Filter& filter) {
+  return filter.id == hdf5::kDeflate || filter.id == hdf5::kShuffle ||
+         filter.id == hdf5::kFletcher32 || filter.id == hdf5::kLzf;
 }
 
 class Elements {
@@ -127,15 +187,24 @@ Result<ByteSpan> Elements::unfiltered(const hdf5::Dataset& dataset, const hdf5::
   for (std::size_t i = dataset.filters.size(); i-- > 0;) {
     if (i < 32 && (chunk.skipped >> i & 1) != 0) continue;
     const hdf5::Filter& filter = dataset.filters[i];
-    if (filter.id != hdf5::kDeflate && filter.id != hdf5::kShuffle) {
+    if (!is_undone(filter)) {
       return fail(ErrorCode::kUnsupported, "a filter that tare does not undo");
+    }
+    if (filter.id == hdf5::kFletcher32) {
+      const auto content = checked_fletcher32(bytes);
+      if (!content) return content;
+      bytes = *content;
+      continue;
     }
     if (size > inflate_left_) {
       return fail(ErrorCode::kLimit, "the file inflates to more than tare is willing to hold");
     }
     inflate_left_ -= size;
-    if (filter.id == hdf5::kDeflate) {
-      auto plain = inflated(bytes, size);
+    if (filter.id != hdf5::kShuffle) {
+      // A checksum may be packed as well.
+      constexpr std::uint64_t kChecksum = 4;
+      auto plain = filter.id == hdf5::kLzf ? unpacked_lzf(bytes, size + kChecksum)
+                                           : inflated(bytes, size + kChecksum);
       if (!plain) return std::unexpected(plain.error());
       bytes = owner_.emplace_back(std::move(*plain));
     } else if (bytes.size() == size) {
@@ -416,9 +485,8 @@ void PartLister::add_attribute(const std::string& path, const hdf5::Attribute& a
 
 void PartLister::add_filters(const std::string& path, const hdf5::Dataset& dataset) {
   constexpr std::uint16_t kBuiltIn = 32;  // numbers below are those of the library itself
-  constexpr std::uint16_t kLzf = 32000;   // of h5py
   for (const hdf5::Filter& filter : dataset.filters) {
-    if (filter.id < kBuiltIn || filter.id == kLzf) continue;
+    if (filter.id < kBuiltIn || filter.id == hdf5::kLzf) continue;
     note(NoteKind::kPlugin, path, "a filter that HDF5 loads as native code");
   }
 }

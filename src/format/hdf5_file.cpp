@@ -31,10 +31,6 @@ enum Message : std::uint16_t {
   kAttributeInfo = 0x15,
 };
 
-std::unexpected<Error> broken(const char* what) {
-  return fail(ErrorCode::kMalformed, what);
-}
-
 std::uint64_t padded(std::uint64_t size, bool pad) {
   return pad ? (size + 7) / 8 * 8 : size;
 }
@@ -218,6 +214,7 @@ Result<void> File::read_message(std::uint16_t type, std::uint8_t flags, ByteSpan
       auto space = read_space(data, length_size_);
       if (!space) return broken("a dataspace that cannot be read");
       dataset.shape = std::move(space->shape);
+      dataset.most = std::move(space->most);
       dataset.is_null = space->is_null;
       return {};
     }
@@ -330,12 +327,22 @@ std::optional<Space> read_space(ByteSpan data, std::uint8_t length_size) {
   if (*version == 1 && !in.take(4)) return std::nullopt;
   Space space;
   space.is_null = *version == 2 && *kind == 2;
-  for (unsigned i = 0; i < *rank; ++i) {
-    const auto bytes = in.take(length_size);
-    if (!bytes) return std::nullopt;
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes->data(), bytes->size());
-    space.shape.push_back(length);
+  const auto read_axes = [&](Shape& axes) {
+    for (unsigned i = 0; i < *rank; ++i) {
+      const auto bytes = in.take(length_size);
+      if (!bytes) return false;
+      std::uint64_t length = 0;
+      std::memcpy(&length, bytes->data(), bytes->size());
+      const bool all_set = length_size < 8 && length == (std::uint64_t{1} << 8 * length_size) - 1;
+      axes.push_back(all_set ? kUnlimited : length);
+    }
+    return true;
+  };
+  if (!read_axes(space.shape)) return std::nullopt;
+  space.most = space.shape;
+  if ((*flags & 1) != 0) {
+    space.most.clear();
+    if (!read_axes(space.most)) return std::nullopt;
   }
   return space;
 }
@@ -427,18 +434,20 @@ Result<void> File::read_layout4(Reader& in, Dataset& dataset) {
     const std::uint64_t length = in.sized(width);
     if (i + 1U < axes) dataset.chunk.push_back(length);
   }
+  dataset.plain_edges = (flags & 1) != 0;
   const std::uint8_t index = in.u8();
-  dataset.index = index == 1   ? ChunkIndex::kSingle
-                  : index == 2 ? ChunkIndex::kImplicit
-                               : ChunkIndex::kOther;
-  if (index == 1 && (flags & 2) != 0) {
+  if (index < 1 || index > 5) {
+    return fail(ErrorCode::kUnsupported, "an index of chunks that tare does not read");
+  }
+  dataset.index = static_cast<ChunkIndex>(index);
+  if (dataset.index == ChunkIndex::kSingle && (flags & 2) != 0) {
     dataset.single_size = in.length();
-    in.skip(4);
-  } else if (index == 3) {
-    in.skip(1);
-  } else if (index == 4) {
-    in.skip(5);
-  } else if (index == 5) {
+    dataset.single_skipped = in.u32();
+  } else if (dataset.index == ChunkIndex::kFixed) {
+    dataset.page_bits = in.u8();
+  } else if (dataset.index == ChunkIndex::kExtensible) {
+    in.skip(5);  // stands in its header as well
+  } else if (dataset.index == ChunkIndex::kTree2) {
     in.skip(6);
   }
   dataset.address = in.address();

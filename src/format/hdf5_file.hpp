@@ -23,6 +23,8 @@ namespace tare::hdf5 {
 
 // Where an address of the file is undefined.
 inline constexpr std::uint64_t kNowhere = UINT64_MAX;
+// What an axis without a limit may grow to.
+inline constexpr std::uint64_t kUnlimited = UINT64_MAX;
 
 // Where the signature stands: at 0, 512, 1024, 2048 ...; nothing if it stands nowhere.
 std::optional<std::uint64_t> find_signature(ByteSpan bytes);
@@ -76,14 +78,17 @@ struct Filter {
 };
 inline constexpr std::uint16_t kDeflate = 1;
 inline constexpr std::uint16_t kShuffle = 2;
+inline constexpr std::uint16_t kFletcher32 = 3;
+inline constexpr std::uint16_t kLzf = 32000;  // of h5py
 
 enum class LayoutKind : std::uint8_t { kNone, kCompact, kContiguous, kChunked, kVirtual };
 
-enum class ChunkIndex : std::uint8_t { kTree1 = 0, kSingle = 1, kImplicit = 2, kOther = 3 };
+enum class ChunkIndex : std::uint8_t { kTree1, kSingle, kImplicit, kFixed, kExtensible, kTree2 };
 
 struct Dataset {
   Datatype type;
   Shape shape;
+  Shape most;  // to which the axes may grow: kUnlimited
   bool is_null = false;
   LayoutKind layout = LayoutKind::kNone;
   std::uint64_t address = kNowhere;  // of the data, or of the index of the chunks
@@ -91,6 +96,9 @@ struct Dataset {
   std::vector<std::uint64_t> chunk;  // elements per axis
   ChunkIndex index = ChunkIndex::kTree1;
   std::optional<std::uint64_t> single_size;  // of a single chunk that is filtered
+  std::uint32_t single_skipped = 0;          // of it, as in Chunk
+  std::uint8_t page_bits = 0;                // kFixed: a page has so many elements, as a power of 2
+  bool plain_edges = false;                  // chunks that reach over the end are not filtered
   std::vector<Filter> filters;
   ByteSpan fill;                           // one element, or nothing: zeros
   std::vector<std::string_view> external;  // names of files that hold the data
@@ -142,6 +150,7 @@ class File {
 
  private:
   class Reader;
+  class ChunkReader;
   struct HeapShape;
   struct GlobalObject {
     std::uint32_t index;

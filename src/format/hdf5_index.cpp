@@ -1,5 +1,5 @@
 // Where HDF5 keeps lists: symbol tables and their local heaps, B-trees of both versions, fractal
-// heaps with dense links and attributes, chunks, and global heaps.
+// heaps with dense links and attributes, and global heaps.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,10 +10,6 @@
 
 namespace tare::hdf5 {
 namespace {
-
-std::unexpected<Error> broken(const char* what) {
-  return fail(ErrorCode::kMalformed, what);
-}
 
 // Bytes that numbers up to `limit` take.
 unsigned width_of(std::uint64_t limit) {
@@ -341,41 +337,7 @@ Result<void> File::read_dense(std::uint64_t address, std::uint64_t index, bool l
   });
 }
 
-// ---- data
-
-Result<std::vector<Chunk>> File::chunks(const Dataset& dataset) {
-  std::vector<Chunk> found;
-  const std::uint64_t rank = dataset.chunk.size();
-  if (dataset.address == kNowhere) return found;
-  const auto count = element_count(dataset.chunk);
-  const auto whole = count ? checked_mul(*count, dataset.type.size) : std::nullopt;
-  if (!whole) return fail(ErrorCode::kOverflow, "chunks that are too large");
-  if (dataset.index == ChunkIndex::kSingle) {
-    const auto bytes = at(dataset.address, dataset.single_size.value_or(*whole));
-    if (!bytes) return std::unexpected(bytes.error());
-    found.push_back({std::vector<std::uint64_t>(rank, 0), *bytes});
-    return found;
-  }
-  if (dataset.index != ChunkIndex::kTree1) {
-    return fail(ErrorCode::kUnsupported, "an index of chunks that tare does not read");
-  }
-  auto walked = walk_tree1(dataset.address, 1, 8 + 8 * (rank + 1),
-                           [&](ByteSpan key, std::uint64_t child) -> Result<void> {
-                             Reader in(key, offset_size_, length_size_);
-                             const std::uint64_t size = in.u32();
-                             Chunk chunk;
-                             chunk.skipped = in.u32();
-                             for (std::uint64_t i = 0; i < rank; ++i)
-                               chunk.start.push_back(in.u64());
-                             const auto bytes = at(child, size);
-                             if (!bytes) return std::unexpected(bytes.error());
-                             chunk.bytes = *bytes;
-                             found.push_back(std::move(chunk));
-                             return {};
-                           });
-  if (!walked) return std::unexpected(walked.error());
-  return found;
-}
+// ---- global heaps
 
 // Read once: each text of a list is one of many objects in it.
 Result<const std::vector<File::GlobalObject>*> File::global_heap(std::uint64_t address) {

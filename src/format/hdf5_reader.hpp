@@ -63,10 +63,15 @@ class File::Reader {
   bool good_ = true;
 };
 
+inline std::unexpected<Error> broken(const char* what) {
+  return fail(ErrorCode::kMalformed, what);
+}
+
 // The parts of a type or dataspace message.
 std::optional<Datatype> read_type(ByteSpan data);
 struct Space {
   Shape shape;
+  Shape most;  // to which the axes may grow
   bool is_null = false;
 };
 // `length_size`: bytes of a dimension.

@@ -33,6 +33,7 @@ int visit_program(dl_phdr_info* info, std::size_t, void* found) {
   for (const ElfW(Phdr) & header : std::span(info->dlpi_phdr, info->dlpi_phnum)) {
     if (header.p_type != PT_NOTE) continue;
     // The program in memory is an address to the linker, and bytes to us.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     const auto* const begin = reinterpret_cast<const std::byte*>(info->dlpi_addr + header.p_vaddr);
     const ByteSpan id = find_note({begin, header.p_memsz});
     if (!id.empty()) *static_cast<ByteSpan*>(found) = id;

@@ -41,7 +41,8 @@ constexpr const char* kUseResult =
 constexpr Digest kNoFile{};
 
 std::int64_t today() {
-  return std::int64_t{std::time(nullptr)} / (24 * 60 * 60);
+  constexpr std::int64_t kSeconds = 86'400;
+  return std::int64_t{std::time(nullptr)} / kSeconds;
 }
 
 bool is_settled(const RegularFile::Status& file) {
@@ -165,8 +166,8 @@ std::optional<Variant> variant_of(const Policy* policy, std::string_view path,
   return to.digest();
 }
 
-std::unique_ptr<ScanCache> ScanCache::open(CacheFolder folder, std::uint64_t max_bytes) {
-  std::unique_ptr<ScanCache> cache(new ScanCache(std::move(folder), max_bytes));
+std::unique_ptr<ScanCache> ScanCache::open(const CacheFolder& folder, std::uint64_t max_bytes) {
+  std::unique_ptr<ScanCache> cache(new ScanCache(folder, max_bytes));
   auto database = cache->connect();
   const std::lock_guard lock(cache->mutex_);
   if (database) {

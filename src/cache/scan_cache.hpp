@@ -44,7 +44,8 @@ class ScanCache {
   static constexpr std::uint64_t kMaxBytes = std::uint64_t{512} << 20;
   static constexpr std::size_t kMaxReport = std::size_t{1} << 20;  // larger ones are not kept
 
-  static std::unique_ptr<ScanCache> open(CacheFolder folder, std::uint64_t max_bytes = kMaxBytes);
+  static std::unique_ptr<ScanCache> open(const CacheFolder& folder,
+                                         std::uint64_t max_bytes = kMaxBytes);
   ScanCache(const ScanCache&) = delete;
   ScanCache& operator=(const ScanCache&) = delete;
   ~ScanCache();
@@ -67,7 +68,7 @@ class ScanCache {
     std::vector<std::byte> report;  // empty: it was used again
   };
 
-  ScanCache(CacheFolder folder, std::uint64_t max_bytes)
+  ScanCache(const CacheFolder& folder, std::uint64_t max_bytes)
       : file_(folder.current()), max_bytes_(max_bytes) {}
   std::expected<Database, Step> connect();
   void add(Pending pending);

@@ -61,7 +61,7 @@ std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   const bool named = file.named;
   variant_.reset();
   if (known_) variant_ = cache::variant_of(options_.policy, path_, file.parts);
-  if (auto known = find_known(file)) return std::move(*known);
+  if (auto known = find_known(file)) return known;
   auto report = open(std::move(file));
   // Trees are full of empty files; one that is named is a mistake.
   if (!named && report && !*report && report->error().code == ErrorCode::kEmpty) {

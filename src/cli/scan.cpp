@@ -94,7 +94,7 @@ JudgeOptions judge_options(const ScanArguments& arguments, const ScanOutputs& ou
 std::unique_ptr<cache::ScanCache> open_cache(const ScanArguments& arguments) {
   if (arguments.cache.empty()) return nullptr;
   auto folder = cache_folder();
-  if (folder) return cache::ScanCache::open(std::move(*folder));
+  if (folder) return cache::ScanCache::open(*folder);
   print_error("--cache", report::error_text(folder.error()) + "; scanning without");
   return nullptr;
 }

@@ -315,7 +315,7 @@ class File::ChunkReader::ExtensibleArray {
 
 Result<void> File::ChunkReader::ExtensibleArray::open(std::uint64_t address) {
   prefix_ = kPrefix + file_.offset_size_;
-  auto head = reader_.block(address, prefix_ + 6U + 6U * file_.length_size_, "EAHD");
+  auto head = reader_.block(address, prefix_ + 6 + std::uint64_t{6} * file_.length_size_, "EAHD");
   if (!head) return std::unexpected(head.error());
   size_ = head->u8();
   const unsigned most_bits = head->u8();
@@ -358,7 +358,8 @@ Result<ByteSpan> File::ChunkReader::ExtensibleArray::at(std::uint64_t index) {
   const std::uint64_t block_count = std::uint64_t{1} << (super / 2);
   index -= least_ * ((std::uint64_t{1} << super) - 1);
   if (super >= direct_supers_) {
-    const auto address = address_at(supers_ + (super - direct_supers_) * file_.offset_size_);
+    const auto address =
+        address_at(supers_ + std::uint64_t{super - direct_supers_} * file_.offset_size_);
     if (!address) return std::unexpected(address.error());
     return in_super_block(*address, index, block_elements, block_count);
   }

@@ -149,7 +149,7 @@ class ScanCacheTest : public testing::Test {
   static std::unique_ptr<ScanCache> open(const TempDir& folder, std::uint64_t max = 1U << 20) {
     auto opened = CacheFolder::open(folder / "tare");
     EXPECT_TRUE(opened);
-    return ScanCache::open(std::move(*opened), max);
+    return ScanCache::open(*opened, max);
   }
   static Digest digest(unsigned value) {
     Digest digest{};

@@ -119,6 +119,7 @@ std::vector<const Format*> detect(ByteSpan bytes);
 
 extern const Format kZip;
 extern const Format kTar;
+extern const Format k7z;
 extern const Format kTorchLegacy;
 extern const Format kNpy;
 extern const Format kCompressed;

@@ -11,9 +11,9 @@ namespace tare::format {
 namespace {
 
 constexpr std::array kFormats = {
-    &kTar,         &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,  &kCompressed,
-    &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,  &kGgml,
-    &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
+    &kTar,        &k7z,          &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,
+    &kCompressed, &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,
+    &kGgml,       &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -36,7 +36,7 @@ constexpr std::array kSignatures = {
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"GGUF"sv, "a GGUF model"},
     Signature{"BZh"sv, "damaged bzip2 data"},
-    Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
+    Signature{"Rar!\x1A\x07"sv, "a RAR archive, which this version does not read"},
     Signature{"\x7F"
               "ELF"sv,
               "an ELF program"},

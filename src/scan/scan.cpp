@@ -93,11 +93,9 @@ std::string name_inside(const format::Part& part, std::uint64_t offset) {
   return part.path.empty() ? name : part.path + "!" + name;
 }
 
-// Archives in which models are handed on, and which tare does not read: 7z, rar.
+// Archives in which models are handed on, and which tare does not read.
 bool holds_models(ByteSpan bytes) {
-  using namespace std::string_view_literals;
-  const std::string_view text = as_text(bytes);
-  return text.starts_with("7z\xBC\xAF\x27\x1C"sv) || text.starts_with("Rar!\x1A\x07"sv);
+  return as_text(bytes).starts_with("Rar!\x1A\x07");
 }
 
 bool is_python(std::string_view path) {

@@ -170,6 +170,19 @@ bool is_7z(ByteSpan bytes) {
   return as_text(bytes).starts_with(kSignature);
 }
 
+std::optional<std::uint64_t> archive_size(ByteSpan bytes) {
+  Cursor in(bytes, 8);
+  const auto crc = in.read<std::uint32_t>();
+  const auto offset = in.read<std::uint64_t>();
+  const auto size = in.read<std::uint64_t>();
+  if (!is_7z(bytes) || bytes.size() < kSignatureBytes || crc_of(bytes.subspan(12, 20)) != *crc) {
+    return std::nullopt;
+  }
+  const std::uint64_t behind = bytes.size() - kSignatureBytes;
+  if (*offset > behind || *size > behind - *offset) return std::nullopt;
+  return kSignatureBytes + *offset + *size;
+}
+
 // One call of Reader::open().
 class Opening {
  public:

@@ -68,6 +68,10 @@ const char* anomaly_text(AnomalyKind kind);
 // True if the bytes begin like a 7z archive.
 bool is_7z(ByteSpan bytes);
 
+// The bytes of the archive that begins here, by its start header: nothing if that is not one, or if
+// the archive is cut off.
+std::optional<std::uint64_t> archive_size(ByteSpan bytes);
+
 // What a folder holds, as far as it could be read.
 struct Content {
   ByteSpan bytes;                           // a view of the archive, or of `unpacked`

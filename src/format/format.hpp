@@ -28,6 +28,7 @@ enum class PartKind : std::uint8_t {
   kOnnx,          // an ONNX model: graphs and functions
   kTflite,        // a TensorFlow Lite model
   kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
+  kProgram,       // an executable or a library
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -118,6 +119,7 @@ std::span<const Format* const> formats();
 std::vector<const Format*> detect(ByteSpan bytes);
 
 extern const Format kZip;
+extern const Format kProgram;
 extern const Format kTar;
 extern const Format k7z;
 extern const Format kTorchLegacy;

@@ -3,6 +3,7 @@
 
 #include "archive/decoder.hpp"
 #include "format/format.hpp"
+#include "format/program.hpp"
 #include "format/shards.hpp"
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
@@ -11,9 +12,9 @@ namespace tare::format {
 namespace {
 
 constexpr std::array kFormats = {
-    &kTar,        &k7z,          &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,
-    &kCompressed, &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,
-    &kGgml,       &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
+    &kProgram,    &kTar,         &k7z,         &kZip,         &kTorchLegacy, &kNpy,  &kHdf5,
+    &kCompressed, &kSafetensors, &kHfConfig,   &kKerasConfig, &kJinja,       &kGguf, &kGgml,
+    &kOnnx,       &kTflite,      &kTensorflow, &kRecognised,  &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -37,9 +38,6 @@ constexpr std::array kSignatures = {
     Signature{"GGUF"sv, "a GGUF model"},
     Signature{"BZh"sv, "damaged bzip2 data"},
     Signature{"Rar!\x1A\x07"sv, "a RAR archive, which this version does not read"},
-    Signature{"\x7F"
-              "ELF"sv,
-              "an ELF program"},
     Signature{"PYTORCH1"sv, "a 2018 preview archive of PyTorch, which PyTorch itself refuses"},
     Signature{"{\""sv, "JSON text, not a model and no index of shards"},
     Signature{"{\n"sv, "JSON text, not a model and no index of shards"},
@@ -131,6 +129,7 @@ const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty() && found.front() == &format::kCompressed) return compressed_text(bytes);
+  if (!found.empty() && found.front() == &format::kProgram) return format::program_text(bytes);
   if (!found.empty() && found.front() == &format::kRecognised)
     return format::recognised_text(bytes);
   if (!found.empty()) return found.front()->description;

@@ -73,7 +73,11 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
       owners.push_back(std::make_shared<Input>(std::move(*(*content)->unpacked)));
       (*content)->unpacked.reset();
     }
-    members.push_back({entry.name, Reader::bytes_of(entry, **content)});
+    const ByteSpan member = Reader::bytes_of(entry, **content);
+    if (!Reader::crc_matches(entry, member)) {
+      return fail(ErrorCode::kMismatch, "the checksum of an entry of the archive is wrong");
+    }
+    members.push_back({entry.name, member});
   }
   context.inflate_left = folders.budget();
   auto contents = contents_of_members(members, context);

@@ -11,6 +11,7 @@
 #include "format/members.hpp"
 #include "format/npy.hpp"
 #include "format/object_contents.hpp"
+#include "format/program.hpp"
 #include "format/torch_archive.hpp"
 #include "format/torch_export.hpp"
 #include "io/cursor.hpp"
@@ -229,6 +230,7 @@ class PartLister {
         bytes_(bytes),
         kind_(kind_of_archive(archive)),
         folder_(folder_of(archive)),
+        is_program_(*program_text(bytes) != '\0'),
         stored_budget_(3 * bytes.size()) {}
 
   PartList list();
@@ -257,6 +259,7 @@ class PartLister {
   ByteSpan bytes_;
   ArchiveKind kind_;
   std::string folder_;
+  bool is_program_;  // a program stands in front
   std::uint64_t inflate_budget_ = kMaxInflatedBytes;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
@@ -392,16 +395,21 @@ void PartLister::add_other_readings() {
 // What belongs to nothing: a file of its own for a reader that starts there.
 void PartLister::add_gaps() {
   for (const zip::Reader::Gap gap : archive_.gaps()) {
-    const ByteSpan bytes = bytes_.subspan(gap.offset, gap.length);
+    // A program in front of the archive is told as that.
+    const std::uint64_t program = gap.offset == 0 && is_program_ ? program_end(bytes_) : 0;
+    const std::uint64_t offset = std::min(gap.offset + program, gap.offset + gap.length);
+    const ByteSpan bytes = bytes_.subspan(offset, gap.offset + gap.length - offset);
+    if (bytes.empty() || (gap.offset == 0 && is_program_ && program == 0)) continue;
     // A header of an entry makes no archive: the entry is listed.
     const bool is_entry = as_text(bytes).starts_with("PK\x03\x04") && !zip::Reader::open(bytes);
     list_.parts.push_back(
-        {"", is_entry ? PartKind::kUnknown : PartKind::kNested, bytes, gap.offset, gap.offset});
+        {"", is_entry ? PartKind::kUnknown : PartKind::kNested, bytes, offset, offset});
   }
 }
 
 PartList PartLister::list() {
   for (const auto& anomaly : archive_.anomalies()) {
+    if (anomaly.kind == zip::AnomalyKind::kPrefixBytes && is_program_) continue;
     const bool named = anomaly.entry != zip::Reader::kNoEntry;
     list_.notes.push_back({note_kind(anomaly.kind), anomaly.offset,
                            named ? archive_.entries()[anomaly.entry].name : std::string(),

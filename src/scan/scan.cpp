@@ -312,6 +312,9 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return;
     case format::PartKind::kNested:
       return add_task(part, task);
+    case format::PartKind::kProgram:
+      findings_.add(scan_rules::kProgram, part.path, part.base, content_of(part));
+      return search(part, task);
     case format::PartKind::kRecognised:
       findings_.add(scan_rules::kRecognisedOnly, part.path, part.base,
                     std::string(describe_content(part.bytes)) + ": recognised, not analysed");

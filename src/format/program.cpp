@@ -129,7 +129,7 @@ bool recognises(ByteSpan bytes) {
   return *program_text(bytes) != '\0';
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   const std::uint64_t end = program_end(bytes);
   const ByteSpan program = end == 0 ? bytes : bytes.first(end);

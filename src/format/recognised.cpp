@@ -238,7 +238,7 @@ bool recognises(ByteSpan bytes) {
   return *recognised_text(bytes) != '\0';
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
   const std::string_view text = as_text(bytes);

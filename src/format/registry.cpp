@@ -12,9 +12,9 @@ namespace tare::format {
 namespace {
 
 constexpr std::array kFormats = {
-    &kProgram,    &kTar,         &k7z,         &kZip,         &kTorchLegacy, &kNpy,  &kHdf5,
-    &kCompressed, &kSafetensors, &kHfConfig,   &kKerasConfig, &kJinja,       &kGguf, &kGgml,
-    &kOnnx,       &kTflite,      &kTensorflow, &kRecognised,  &kPickle};
+    &kProgram,    &kTar,         &k7z,       &kZip,         &kTorchLegacy, &kNpy,        &kHdf5,
+    &kCompressed, &kSafetensors, &kHfConfig, &kKerasConfig, &kImage,       &kHydra,      &kJinja,
+    &kGguf,       &kGgml,        &kOnnx,     &kTflite,      &kTensorflow,  &kRecognised, &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;
@@ -146,7 +146,8 @@ const char* foreign_content(ByteSpan front) {
     return "a pickle";
   }
   if (codec_of(front)) return compressed_text(front);
-  return format::by_signature(front);
+  const char* const program = format::program_text(front);
+  return *program == '\0' ? format::by_signature(front) : program;
 }
 
 }  // namespace tare

@@ -1,5 +1,6 @@
 // 7z archives, and the models in them. Format: docs/formats/7z.md.
 #include "archive/sevenzip_reader.hpp"
+#include "format/archive_names.hpp"
 #include "format/format.hpp"
 #include "format/members.hpp"
 
@@ -101,7 +102,7 @@ void add_entry(const Entry& entry, const std::string& name, const Content& conte
   if (bytes.empty()) return;
   const std::uint64_t offset =
       content.offset == Error::kNoOffset ? content.offset : content.offset + entry.offset;
-  list.parts.push_back({name, PartKind::kNested, bytes, offset});
+  list.parts.push_back({name, kind_by_name(name), bytes, offset});
 }
 
 // Of a folder that cannot be read, somebody may read its compressed data as it stands.
@@ -112,8 +113,9 @@ void add_packed(const Reader& archive, std::size_t folder, ByteSpan bytes, PartL
                         bytes.subspan(range->offset, range->length), range->offset});
 }
 
-Result<void> add_entries(const Reader& archive, ByteSpan bytes, PartList& list) {
-  Folders folders(archive, context_of(bytes).inflate_left);
+Result<void> add_entries(const Reader& archive, ByteSpan bytes, ReadContext& context,
+                         PartList& list) {
+  Folders folders(archive, context.inflate_left);
   std::size_t last = Entry::kNoFolder;
   for (const Entry& entry : archive.entries()) {
     if (entry.folder == Entry::kNoFolder || entry.size == 0) continue;
@@ -131,10 +133,11 @@ Result<void> add_entries(const Reader& archive, ByteSpan bytes, PartList& list) 
     add_entry(entry, is_hidden ? "folder " + std::to_string(entry.folder) : entry.name, **content,
               list);
   }
+  context.inflate_left = folders.budget();
   return {};
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext& context) {
   const auto archive = Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
   PartList list;
@@ -144,7 +147,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
                           named ? archive->entries()[anomaly.entry].name : std::string(),
                           sevenzip::anomaly_text(anomaly.kind)});
   }
-  const auto added = add_entries(*archive, bytes, list);
+  const auto added = add_entries(*archive, bytes, context, list);
   if (!added) return std::unexpected(added.error());
   for (const Reader::Range gap : archive->gaps()) {
     list.parts.push_back(

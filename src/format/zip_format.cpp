@@ -7,6 +7,7 @@
 
 #include "archive/tar_reader.hpp"
 #include "archive/zip_reader.hpp"
+#include "format/archive_names.hpp"
 #include "format/format.hpp"
 #include "format/members.hpp"
 #include "format/npy.hpp"
@@ -225,12 +226,14 @@ class AnyStorages : public object::Externals {
 
 class PartLister {
  public:
-  PartLister(const zip::Reader& archive, ByteSpan bytes)
+  PartLister(const zip::Reader& archive, ByteSpan bytes, ReadContext& context)
       : archive_(archive),
         bytes_(bytes),
         kind_(kind_of_archive(archive)),
         folder_(folder_of(archive)),
         is_program_(*program_text(bytes) != '\0'),
+        context_(context),
+        inflate_budget_(std::min(kMaxInflatedBytes, context.inflate_left)),
         stored_budget_(3 * bytes.size()) {}
 
   PartList list();
@@ -260,7 +263,8 @@ class PartLister {
   ArchiveKind kind_;
   std::string folder_;
   bool is_program_;  // a program stands in front
-  std::uint64_t inflate_budget_ = kMaxInflatedBytes;
+  ReadContext& context_;
+  std::uint64_t inflate_budget_;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
   PartBytes by_name_;
@@ -276,6 +280,9 @@ PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
   if (is_code && kind_ != ArchiveKind::kTorchPackage) return PartKind::kTorchScript;
   if (lower.ends_with(".pkl")) return classify_pickle(content);
   if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
+  // The name may have lost the folder that all entries are in.
+  const PartKind by_name = kind_by_name(folder_ + std::string(name));
+  if (by_name != PartKind::kNested) return by_name;
   // A model inside of the archive, a pickle among them.
   return detect(content).empty() ? PartKind::kUnknown : PartKind::kNested;
 }
@@ -426,6 +433,9 @@ PartList PartLister::list() {
   }
   add_other_readings();
   add_gaps();
+  for (const auto& inflated : list_.inflated) {
+    context_.inflate_left -= std::min<std::uint64_t>(context_.inflate_left, inflated.size());
+  }
   return std::move(list_);
 }
 
@@ -485,18 +495,18 @@ std::string_view PartLister::inner_name(const Part& part) const {
   return name.starts_with(folder_) ? name.substr(folder_.size()) : "";
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext& context) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
-  auto list = PartLister(*archive, bytes).list();
+  auto list = PartLister(*archive, bytes, context).list();
   list.format = is_keras(*archive) ? "keras" : name_of(kind_of_archive(*archive));
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }
   if (kind_of_archive(*archive) != ArchiveKind::kTorchExport) return list;
   // What its lists claim must fit their records as well.
-  ReadContext context = context_of(bytes);
-  const auto contents = read_torch_archive(std::move(*archive), context);
+  ReadContext again = context;
+  const auto contents = read_torch_archive(std::move(*archive), again);
   if (!contents) note_misfit(contents.error(), contents.error().offset, "", list);
   return list;
 }

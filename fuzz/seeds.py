@@ -126,6 +126,9 @@ def configurations():
     yield b"{% for m in messages %}{{ m['role'] ~ '\\x41' | trim }}{# c #}{% raw %}{{{% endraw %}{% endfor %}"
     yield b"{% macro m(a) %}{{ a.get('b') }}{% endmacro %}{{ m(dict(a=1)) }}{{ x|map('attr', 'y') }}"
     yield b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4"/>'
+    yield b"a: &x\n  _target_: os.system\n  _args_: ['id', \"\\x41\", {b: *x}]\nc: ${oc.env:HOME}\nd: |-\n  text\n"
+    yield json.dumps({"model": {"handler": "h.py", "serializedFile": "../m.pt"}}).encode()
+    yield json.dumps({"os": "linux", "rootfs": {}, "config": {"Cmd": ["sh"]}}).encode()
     yield b"\x81\xa1w\xc7\x0a\x01\x93\x91\x01\xa2f4\xc4\x01\0"
 
 

@@ -23,12 +23,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& node : tree->nodes()) require(node.offset < size);
   }
   for (const format::Format* known :
-       {&format::kHfConfig, &format::kKerasConfig, &format::kJinja, &format::kRecognised}) {
+       {&format::kHfConfig, &format::kKerasConfig, &format::kJinja, &format::kRecognised,
+        &format::kHydra, &format::kImage, &format::kProgram}) {
     if (known->recognises(bytes)) require(scan(bytes).has_value());
   }
   // A template that no file would be taken for stands in a configuration.
   Findings findings;
   analyze_template({"", format::PartKind::kTemplate, bytes, 0}, findings);
+  // The same of what counts by its name in an archive.
+  analyze_hydra({"", format::PartKind::kHydraConfig, bytes, 0}, findings);
+  analyze_mar({"", format::PartKind::kMarManifest, bytes, 0}, findings);
   for (const Finding& finding : findings.take()) require(finding.offset <= size);
   return 0;
 }

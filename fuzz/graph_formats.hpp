@@ -15,7 +15,7 @@ inline bool inside(ByteSpan part, ByteSpan whole) {
 
 // Parts lie in the file, tensors are legal views, and what cannot be read is not safe.
 inline void check_format(const format::Format& format, ByteSpan bytes) {
-  const auto parts = format.list_parts(bytes);
+  const auto parts = tare::format::parts_of(format, bytes);
   for (const format::Part& part : parts ? parts->parts : std::vector<format::Part>()) {
     if (!inside(part.bytes, bytes)) std::abort();
   }

@@ -72,6 +72,17 @@ def tar(format):
     return buffer.getvalue().rstrip(b"\0") + bytes(1024)
 
 
+def sevenzip():
+    """By hand: two stored files in a folder, an empty one, and the same with a packed header."""
+    header = (b"\x01\x04\x06\0\1\x09\6\0\x07\x0b\1\0\1\1\0\x0c\6\0\x08\x0d\2\x09\3\x0a\1" + bytes(8) + b"\0\0"
+              b"\x05\3\x0e\1\x20\x0f\1\x80\x11\x0d\0a\0\0\0b\0\0\0c\0\0\0\x15\x0e\1\0" + bytes(12) + b"\0\0")
+    size = len(header)
+    packed = b"\x17\x06\6\1\x09" + bytes([size]) + b"\0\x07\x0b\1\0\1\1\0\x0c" + bytes([size]) + b"\0\0"
+    for body, head in ((b"abcdef", header), (b"abcdef" + header, packed)):
+        start = len(body).to_bytes(8, "little") + len(head).to_bytes(8, "little") + zlib.crc32(head).to_bytes(4, "little")
+        yield b"7z\xbc\xaf\x27\x1c\0\4" + zlib.crc32(start).to_bytes(4, "little") + start + body + head
+
+
 def npy():
     types = ["'<f4'", "'|O'", "[(('t', 'a'), '>i2', (2, 3)), ('', '|V4'), ('\\xe9', [('c', 'U3')])]", "('<M8[25s]', 3)"]
     for version, descr in enumerate(types, 1):
@@ -115,6 +126,9 @@ def configurations():
     yield b"{% for m in messages %}{{ m['role'] ~ '\\x41' | trim }}{# c #}{% raw %}{{{% endraw %}{% endfor %}"
     yield b"{% macro m(a) %}{{ a.get('b') }}{% endmacro %}{{ m(dict(a=1)) }}{{ x|map('attr', 'y') }}"
     yield b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4"/>'
+    yield b"a: &x\n  _target_: os.system\n  _args_: ['id', \"\\x41\", {b: *x}]\nc: ${oc.env:HOME}\nd: |-\n  text\n"
+    yield json.dumps({"model": {"handler": "h.py", "serializedFile": "../m.pt"}}).encode()
+    yield json.dumps({"os": "linux", "rootfs": {}, "config": {"Cmd": ["sh"]}}).encode()
     yield b"\x81\xa1w\xc7\x0a\x01\x93\x91\x01\xa2f4\xc4\x01\0"
 
 
@@ -189,6 +203,7 @@ def main():
     seeds = list(recipes()) + list(streams.variants()) + list(streams.of_objects(rng, 100))
     seeds += [archive(pickle.dumps({"k": [1]}, 2), m) for m in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     seeds += packed()
+    seeds += sevenzip()
     seeds += npy()
     seeds += [tar(f) for f in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]

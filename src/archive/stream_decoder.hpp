@@ -47,6 +47,26 @@ std::unique_ptr<StreamDecoder> make_lzma_decoder();
 std::unique_ptr<StreamDecoder> make_lz4_decoder();
 std::unique_ptr<StreamDecoder> make_zstd_decoder();
 
+// Coders of 7z archives (docs/formats/7z.md), whose data has no header.
+enum class RawCoder : std::uint8_t {
+  kLzma,
+  kLzma2,
+  // Filters: as many bytes come out as go in.
+  kDelta,
+  kX86,
+  kPowerPc,
+  kIa64,
+  kArm,
+  kArmThumb,
+  kSparc,
+  kArm64,
+  kRiscv,
+};
+// `properties`: those of the coder; its begin() says what is wrong with them. `size`: bytes that
+// come out. Null if this build has no such coder.
+std::unique_ptr<StreamDecoder> make_raw_decoder(RawCoder coder, ByteSpan properties,
+                                                std::uint64_t size);
+
 // True if a frame of this codec (kLz4, kZstd) begins here, or one that its readers skip.
 bool is_frame_of(Codec codec, ByteSpan bytes);
 // True if zlib data begins here: its header, and a block type that exists.

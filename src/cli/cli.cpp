@@ -36,8 +36,6 @@ std::vector<std::filesystem::path> files_of(const std::string& pattern) {
   return paths;
 }
 
-namespace {
-
 std::expected<Model, Failure> open_argument(const std::string& path) {
   if (!is_pattern(path)) return open_model(path);
   const auto paths = files_of(path);
@@ -45,8 +43,6 @@ std::expected<Model, Failure> open_argument(const std::string& path) {
   return std::unexpected(
       Failure(Error{ErrorCode::kNotFound, 0, Error::kNoOffset, "no file has such a name"}));
 }
-
-}  // namespace
 
 std::optional<Model> open_or_tell(const std::string& path) {
   auto model = open_argument(path);

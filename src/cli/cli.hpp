@@ -33,8 +33,10 @@ bool is_pattern(const std::string& path);
 // The files that a pattern stands for, sorted.
 std::vector<std::filesystem::path> files_of(const std::string& pattern);
 
-// open_model(), or open_models() of the files that a pattern stands for; says on stderr why there
-// is no model.
+// open_model(), or open_models() of the files that a pattern stands for.
+std::expected<Model, Failure> open_argument(const std::string& path);
+
+// The same; says on stderr why there is no model.
 std::optional<Model> open_or_tell(const std::string& path);
 
 // The model in a file as select_tensors() finds it, tied names included; says on stderr why there

@@ -2,16 +2,50 @@
 #include "cli/cli.hpp"
 #include "report/json.hpp"
 #include "tare/model.hpp"
+#include "tare/nesting.hpp"
 
 namespace tare::cli {
 
+namespace {
+
+struct Arguments {
+  std::string path;
+  report::InspectOptions options;
+  bool json = false;
+};
+
+// What stands in the file, if it is of a kind that holds others.
+std::optional<Nesting> nesting_of(const std::string& path) {
+  const auto input = Input::map(path);
+  if (!input) return std::nullopt;
+  auto nesting = list_nesting(input->bytes());
+  return nesting ? std::optional(std::move(*nesting)) : std::nullopt;
+}
+
+int inspect(const Arguments& arguments) {
+  const auto model = open_argument(arguments.path);
+  std::optional<Nesting> nesting;
+  if (arguments.options.tree) nesting = nesting_of(arguments.path);
+  // An archive need not hold a model to be looked into.
+  const bool is_done = model || (nesting && model.error().code == ErrorCode::kWrongFormat);
+  if (!is_done) print_error(arguments.path, model.error());
+  if (!model && !nesting) return kError;
+  std::string text;
+  if (arguments.json) {
+    text = report::inspect_json(arguments.path, model ? &*model : nullptr,
+                                nesting ? &*nesting : nullptr, arguments.options);
+  } else {
+    if (model) text = report::inspect_text(arguments.path, *model, arguments.options);
+    if (model && nesting) text += '\n';
+    if (nesting) text += report::nesting_text(arguments.path, *nesting);
+  }
+  return print(text) && is_done ? kOk : kError;
+}
+
+}  // namespace
+
 void add_inspect(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("inspect", "list tensors, metadata and imports");
-  struct Arguments {
-    std::string path;
-    report::InspectOptions options;
-    bool json = false;
-  };
   constexpr unsigned kMostLevels = 64;
   auto arguments = std::make_shared<Arguments>();
   command
@@ -20,7 +54,8 @@ void add_inspect(CLI::App& app, int& exit_code) {
       ->required();
   command->add_flag(
       "--tree", arguments->options.tree,
-      "sizes by the prefixes of names and the other content, in place of the tensors");
+      "sizes by the prefixes of names and the other content, in place of the tensors; what stands "
+      "in an archive, and in that");
   command->add_option("--depth", arguments->options.depth, "levels of the tree")
       ->check(CLI::Range(1U, kMostLevels))
       ->capture_default_str();
@@ -30,19 +65,9 @@ void add_inspect(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  tare inspect model.pt\n"
       "  tare inspect --tree --depth 2 model.safetensors.index.json\n"
+      "  tare inspect --tree models.7z\n"
       "  tare inspect --json model.safetensors");
-  command->callback([arguments, &exit_code] {
-    const auto model = open_or_tell(arguments->path);
-    if (!model) {
-      exit_code = kError;
-      return;
-    }
-    const auto& options = arguments->options;
-    const bool printed =
-        print(arguments->json ? report::inspect_json(arguments->path, *model, options)
-                              : report::inspect_text(arguments->path, *model, options));
-    exit_code = printed ? kOk : kError;
-  });
+  command->callback([arguments, &exit_code] { exit_code = inspect(*arguments); });
 }
 
 }  // namespace tare::cli

@@ -1,4 +1,6 @@
 // A file that is compressed as a whole: what is in it counts. Format: docs/formats/compression.md.
+#include <algorithm>
+
 #include "archive/decoder.hpp"
 #include "format/format.hpp"
 
@@ -30,10 +32,10 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   return contents;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext& context) {
   const auto codec = codec_of(bytes);
   if (!codec) return fail(ErrorCode::kWrongFormat, "no compressed file");
-  auto unpacked = unpack(*codec, bytes, limits_of(context_of(bytes)));
+  auto unpacked = unpack(*codec, bytes, limits_of(context));
   if (!unpacked) return std::unexpected(unpacked.error());
   PartList list;
   const std::string name(codec_name(*codec));
@@ -47,6 +49,7 @@ Result<PartList> list_parts(ByteSpan bytes) {
     list.parts.push_back({"", PartKind::kNested, bytes.subspan(end), end, end});
   }
   const Input& content = list.unpacked.emplace_back(std::move(unpacked->content));
+  context.inflate_left -= std::min(context.inflate_left, content.size());
   if (content.size() > 0) list.parts.push_back({name, PartKind::kNested, content.bytes()});
   return list;
 }

@@ -24,10 +24,14 @@ enum class PartKind : std::uint8_t {
   kTemplate,      // a Jinja template
   kConfig,        // JSON of a Hugging Face library
   kKerasConfig,   // JSON of Keras
+  kHydraConfig,   // YAML that Hydra may instantiate
+  kMarManifest,   // JSON of a TorchServe archive
+  kImage,         // JSON of a container image
   kNested,        // a file of any format
   kOnnx,          // an ONNX model: graphs and functions
   kTflite,        // a TensorFlow Lite model
   kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
+  kProgram,       // an executable or a library
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -102,10 +106,17 @@ struct Format {
   std::string_view name;
   const char* description;  // for describe_content(): "a safetensors file"
   bool (*recognises)(ByteSpan bytes);
-  Result<PartList> (*list_parts)(ByteSpan bytes);
+  // Takes what it decompresses from the context; the parts are views of it or of `bytes`.
+  Result<PartList> (*list_parts)(ByteSpan bytes, ReadContext& context);
   // Null: recognised, no tensors read.
   Result<ModelContents> (*read_tensors)(ByteSpan bytes, ReadContext& context);
 };
+
+// list_parts() of a file that stands alone.
+inline Result<PartList> parts_of(const Format& format, ByteSpan bytes) {
+  ReadContext context = context_of(bytes);
+  return format.list_parts(bytes, context);
+}
 
 // The contents of a file inside another one, by the first format that reads it. Errors:
 // kWrongFormat, kLimit (too deep), and those of the format.
@@ -121,7 +132,9 @@ std::span<const Format* const> formats();
 std::vector<const Format*> detect(ByteSpan bytes);
 
 extern const Format kZip;
+extern const Format kProgram;
 extern const Format kTar;
+extern const Format k7z;
 extern const Format kTorchLegacy;
 extern const Format kNpy;
 extern const Format kCompressed;
@@ -129,6 +142,8 @@ extern const Format kSafetensors;
 extern const Format kHfConfig;
 extern const Format kJinja;
 extern const Format kKerasConfig;
+extern const Format kHydra;
+extern const Format kImage;
 extern const Format kHdf5;
 extern const Format kRecognised;
 // What the bytes are, of which kRecognised says no more: "a TensorRT engine"; empty if nothing.

@@ -401,7 +401,7 @@ std::uint64_t data_end(const GgufView& view, std::uint64_t file_size) {
   return std::min((end + alignment - 1) / alignment * alignment, file_size);
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto view = GgufReader(bytes).read();
   if (!view) return std::unexpected(view.error());
   PartList list;
@@ -472,7 +472,7 @@ bool recognises_ggml(ByteSpan bytes) {
   return bytes.size() >= 8 && std::ranges::find(kMagics, as_text(bytes.first(4))) != kMagics.end();
 }
 
-Result<PartList> list_ggml(ByteSpan bytes) {
+Result<PartList> list_ggml(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
   return list;

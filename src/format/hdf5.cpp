@@ -397,7 +397,8 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
 
 class PartLister {
  public:
-  PartLister(hdf5::File& file, ByteSpan bytes) : file_(file), bytes_(bytes) {}
+  PartLister(hdf5::File& file, ByteSpan bytes, ReadContext& context)
+      : file_(file), bytes_(bytes), context_(context) {}
 
   Result<PartList> list();
 
@@ -416,6 +417,7 @@ class PartLister {
 
   hdf5::File& file_;
   ByteSpan bytes_;
+  ReadContext& context_;
   // Texts that do not overlap are no more than the file.
   std::uint64_t text_budget_ = 3 * std::uint64_t{bytes_.size()};
   bool is_keras_ = false;
@@ -502,8 +504,7 @@ void PartLister::add_dataset(const Found& found) {
                 "its elements are mapped from other files (CVE-2026-12480)");
   }
   add_filters(found.path, dataset);
-  std::uint64_t left = context_of(bytes_).inflate_left;
-  Elements elements(file_, left, list_.inflated);
+  Elements elements(file_, context_.inflate_left, list_.inflated);
   if (dataset.layout == hdf5::LayoutKind::kChunked) {
     const auto dtype = tensor_type_of(found.object);
     if (!dtype) return note(NoteKind::kUnreadable, found.path, "chunks of texts or structures");
@@ -556,10 +557,10 @@ Result<PartList> PartLister::list() {
   return std::move(list_);
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext& context) {
   auto file = hdf5::File::open(bytes);
   if (!file) return std::unexpected(file.error());
-  return PartLister(*file, bytes).list();
+  return PartLister(*file, bytes, context).list();
 }
 
 bool recognises(ByteSpan bytes) {

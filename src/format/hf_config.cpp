@@ -63,7 +63,7 @@ std::uint32_t add_templates(const JsonTree& tree, std::uint32_t from, PartList& 
   return i;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto tree = JsonTree::parse(as_text(bytes));
   if (!tree) return std::unexpected(tree.error());
   PartList list;

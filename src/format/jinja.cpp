@@ -74,7 +74,7 @@ bool recognises(ByteSpan bytes) {
   return has_any && is_plain_text(text) && !is_json(text);
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kTemplate, bytes, 0});
   return list;

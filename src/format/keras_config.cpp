@@ -12,7 +12,7 @@ bool recognises(ByteSpan bytes) {
   });
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto tree = JsonTree::parse(as_text(bytes));
   if (!tree) return std::unexpected(tree.error());
   PartList list;

@@ -66,7 +66,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
   return finish(std::move(flat), std::move(documents), std::move(problems));
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto header = parse_npy_header(bytes);
   if (!header) return std::unexpected(header.error());
   PartList list;

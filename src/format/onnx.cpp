@@ -334,7 +334,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   });
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kOnnx, bytes, 0});
   return list;

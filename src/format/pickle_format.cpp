@@ -100,7 +100,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
   return contents;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kPickle, bytes, 0, 0, true});
   return list;

@@ -23,8 +23,6 @@ struct Signature {
 constexpr std::array kSignatures = {
     Signature{0, "ptrt"sv, "a TensorRT engine, which is native code"},
     Signature{0, "ftrt"sv, "a TensorRT engine, which is native code"},
-    Signature{0, "MZqFpD='"sv,
-              "an executable for several systems (llamafile, APE): loading it runs it"},
     Signature{4, "PTMF"sv, "a TorchScript flatbuffer for mobile devices"},
     Signature{4, "ET12"sv, "an ExecuTorch program"},
     Signature{8, "eh00"sv, "an ExecuTorch program"},
@@ -240,7 +238,7 @@ bool recognises(ByteSpan bytes) {
   return *recognised_text(bytes) != '\0';
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
   const std::string_view text = as_text(bytes);

@@ -3,6 +3,7 @@
 
 #include "archive/decoder.hpp"
 #include "format/format.hpp"
+#include "format/program.hpp"
 #include "format/shards.hpp"
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
@@ -11,9 +12,9 @@ namespace tare::format {
 namespace {
 
 constexpr std::array kFormats = {
-    &kTar,         &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,  &kCompressed,
-    &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,  &kGgml,
-    &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
+    &kProgram,    &kTar,         &k7z,       &kZip,         &kTorchLegacy, &kNpy,        &kHdf5,
+    &kCompressed, &kSafetensors, &kHfConfig, &kKerasConfig, &kImage,       &kHydra,      &kJinja,
+    &kGguf,       &kGgml,        &kOnnx,     &kTflite,      &kTensorflow,  &kRecognised, &kPickle};
 
 constexpr const char* kUnknownContent = "no format that tare knows";
 
@@ -38,10 +39,7 @@ constexpr std::array kSignatures = {
     Signature{"<HTML"sv, "an HTML page, not a model: the download gave an error page"},
     Signature{"GGUF"sv, "a GGUF model"},
     Signature{"BZh"sv, "damaged bzip2 data"},
-    Signature{"7z\xBC\xAF\x27\x1C"sv, "a 7z archive, which this version does not read"},
-    Signature{"\x7F"
-              "ELF"sv,
-              "an ELF program"},
+    Signature{"Rar!\x1A\x07"sv, "a RAR archive, which this version does not read"},
     Signature{"PYTORCH1"sv, "a 2018 preview archive of PyTorch, which PyTorch itself refuses"},
     Signature{"{\""sv, "JSON text, not a model and no index of shards"},
     Signature{"{\n"sv, "JSON text, not a model and no index of shards"},
@@ -143,6 +141,7 @@ const char* describe_content(ByteSpan bytes) {
   if (bytes.empty()) return "an empty file";
   const auto found = format::detect(bytes);
   if (!found.empty() && found.front() == &format::kCompressed) return compressed_text(bytes);
+  if (!found.empty() && found.front() == &format::kProgram) return format::program_text(bytes);
   if (!found.empty() && found.front() == &format::kRecognised)
     return format::recognised_text(bytes);
   if (!found.empty()) return found.front()->description;
@@ -159,7 +158,8 @@ const char* foreign_content(ByteSpan front) {
     return "a pickle";
   }
   if (codec_of(front)) return compressed_text(front);
-  return format::by_signature(front);
+  const char* const program = format::program_text(front);
+  return *program == '\0' ? format::by_signature(front) : program;
 }
 
 }  // namespace tare

@@ -38,7 +38,7 @@ void note_odd_names(const safetensors::Header& header, PartList& list) {
   }
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto header = safetensors::parse(bytes);
   if (!header) return std::unexpected(header.error());
   PartList list;

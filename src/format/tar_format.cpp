@@ -4,6 +4,7 @@
 #include <set>
 
 #include "archive/tar_reader.hpp"
+#include "format/archive_names.hpp"
 #include "format/format.hpp"
 #include "format/members.hpp"
 #include "format/torch_tar.hpp"
@@ -57,16 +58,22 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   return contents;
 }
 
-void add_member(const tar::Reader& archive, const tar::Member& member, PartList& list) {
+void add_member(const tar::Reader& archive, const tar::Member& member, ByteSpan bytes,
+                PartList& list) {
   if (!member.has_data()) return;
   const auto content = archive.content(member);
   if (!content) {
     list.notes.push_back(
         {NoteKind::kUnreadable, member.header_offset, member.name, content.error().what});
+    // Of a file with holes, what is not a hole.
+    if (member.readable && member.size > 0) {
+      list.parts.push_back({member.name, PartKind::kUnknown,
+                            bytes.subspan(member.data_offset, member.size), member.data_offset});
+    }
     return;
   }
   if (content->empty()) return;
-  list.parts.push_back({member.name, PartKind::kNested, *content, member.data_offset});
+  list.parts.push_back({member.name, kind_by_name(member.name), *content, member.data_offset});
 }
 
 // What stands behind the last member and the zeros at the end: whoever starts there reads it.
@@ -83,7 +90,7 @@ void add_rest(const tar::Reader& archive, ByteSpan bytes, PartList& list) {
   list.parts.push_back({"", PartKind::kNested, bytes.subspan(end), end, end});
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto archive = tar::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
   PartList list;
@@ -101,7 +108,8 @@ Result<PartList> list_parts(ByteSpan bytes) {
   }
   for (const tar::Member& member : archive->members()) {
     const bool may_be_read = is_torch && kTorchNames.contains(member.name);
-    if (!may_be_read || !is_torch_member(*archive, member)) add_member(*archive, member, list);
+    if (!may_be_read || !is_torch_member(*archive, member))
+      add_member(*archive, member, bytes, list);
   }
   add_rest(*archive, bytes, list);
   return list;

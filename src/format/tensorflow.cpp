@@ -95,7 +95,7 @@ bool recognises(ByteSpan bytes) {
   return is_text(bytes) || tensorflow_root(bytes).has_value();
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   const auto root = tensorflow_root(bytes);
   list.parts.push_back({"", root ? PartKind::kTensorflow : PartKind::kRecognised, bytes, 0});

@@ -180,7 +180,7 @@ bool recognises(ByteSpan bytes) {
   return bytes.size() >= 8 && as_text(bytes.subspan(4, 4)) == kIdentifier;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kTflite, bytes, 0});
   return list;

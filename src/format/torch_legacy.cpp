@@ -161,7 +161,7 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext& context) {
   return contents;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   Opened opened = LegacyReader(bytes, 0).read();
   const Layout& layout = opened.layout;
   PartList list;

@@ -7,10 +7,12 @@
 
 #include "archive/tar_reader.hpp"
 #include "archive/zip_reader.hpp"
+#include "format/archive_names.hpp"
 #include "format/format.hpp"
 #include "format/members.hpp"
 #include "format/npy.hpp"
 #include "format/object_contents.hpp"
+#include "format/program.hpp"
 #include "format/torch_archive.hpp"
 #include "format/torch_export.hpp"
 #include "io/cursor.hpp"
@@ -224,11 +226,14 @@ class AnyStorages : public object::Externals {
 
 class PartLister {
  public:
-  PartLister(const zip::Reader& archive, ByteSpan bytes)
+  PartLister(const zip::Reader& archive, ByteSpan bytes, ReadContext& context)
       : archive_(archive),
         bytes_(bytes),
         kind_(kind_of_archive(archive)),
         folder_(folder_of(archive)),
+        is_program_(*program_text(bytes) != '\0'),
+        context_(context),
+        inflate_budget_(std::min(kMaxInflatedBytes, context.inflate_left)),
         stored_budget_(3 * bytes.size()) {}
 
   PartList list();
@@ -257,7 +262,9 @@ class PartLister {
   ByteSpan bytes_;
   ArchiveKind kind_;
   std::string folder_;
-  std::uint64_t inflate_budget_ = kMaxInflatedBytes;
+  bool is_program_;  // a program stands in front
+  ReadContext& context_;
+  std::uint64_t inflate_budget_;
   // Entries that do not overlap use at most the size of the archive.
   std::uint64_t stored_budget_;
   PartBytes by_name_;
@@ -273,6 +280,9 @@ PartKind PartLister::classify(std::string_view name, ByteSpan content) const {
   if (is_code && kind_ != ArchiveKind::kTorchPackage) return PartKind::kTorchScript;
   if (lower.ends_with(".pkl")) return classify_pickle(content);
   if (is_known_text(name, as_text(content))) return PartKind::kPlainText;
+  // The name may have lost the folder that all entries are in.
+  const PartKind by_name = kind_by_name(folder_ + std::string(name));
+  if (by_name != PartKind::kNested) return by_name;
   // A model inside of the archive, a pickle among them.
   return detect(content).empty() ? PartKind::kUnknown : PartKind::kNested;
 }
@@ -392,16 +402,21 @@ void PartLister::add_other_readings() {
 // What belongs to nothing: a file of its own for a reader that starts there.
 void PartLister::add_gaps() {
   for (const zip::Reader::Gap gap : archive_.gaps()) {
-    const ByteSpan bytes = bytes_.subspan(gap.offset, gap.length);
+    // A program in front of the archive is told as that.
+    const std::uint64_t program = gap.offset == 0 && is_program_ ? program_end(bytes_) : 0;
+    const std::uint64_t offset = std::min(gap.offset + program, gap.offset + gap.length);
+    const ByteSpan bytes = bytes_.subspan(offset, gap.offset + gap.length - offset);
+    if (bytes.empty() || (gap.offset == 0 && is_program_ && program == 0)) continue;
     // A header of an entry makes no archive: the entry is listed.
     const bool is_entry = as_text(bytes).starts_with("PK\x03\x04") && !zip::Reader::open(bytes);
     list_.parts.push_back(
-        {"", is_entry ? PartKind::kUnknown : PartKind::kNested, bytes, gap.offset, gap.offset});
+        {"", is_entry ? PartKind::kUnknown : PartKind::kNested, bytes, offset, offset});
   }
 }
 
 PartList PartLister::list() {
   for (const auto& anomaly : archive_.anomalies()) {
+    if (anomaly.kind == zip::AnomalyKind::kPrefixBytes && is_program_) continue;
     const bool named = anomaly.entry != zip::Reader::kNoEntry;
     list_.notes.push_back({note_kind(anomaly.kind), anomaly.offset,
                            named ? archive_.entries()[anomaly.entry].name : std::string(),
@@ -418,6 +433,9 @@ PartList PartLister::list() {
   }
   add_other_readings();
   add_gaps();
+  for (const auto& inflated : list_.inflated) {
+    context_.inflate_left -= std::min<std::uint64_t>(context_.inflate_left, inflated.size());
+  }
   return std::move(list_);
 }
 
@@ -477,18 +495,18 @@ std::string_view PartLister::inner_name(const Part& part) const {
   return name.starts_with(folder_) ? name.substr(folder_.size()) : "";
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext& context) {
   auto archive = zip::Reader::open(bytes);
   if (!archive) return std::unexpected(archive.error());
-  auto list = PartLister(*archive, bytes).list();
+  auto list = PartLister(*archive, bytes, context).list();
   list.format = is_keras(*archive) ? "keras" : name_of(kind_of_archive(*archive));
   if (list.parts.empty() && list.notes.empty()) {
     return fail(ErrorCode::kEmpty, "a zip archive without entries");
   }
   if (kind_of_archive(*archive) != ArchiveKind::kTorchExport) return list;
   // What its lists claim must fit their records as well.
-  ReadContext context = context_of(bytes);
-  const auto contents = read_torch_archive(std::move(*archive), context);
+  ReadContext again = context;
+  const auto contents = read_torch_archive(std::move(*archive), again);
   if (!contents) note_misfit(contents.error(), contents.error().offset, "", list);
   return list;
 }

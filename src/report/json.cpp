@@ -41,13 +41,24 @@ Json text_or_null(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
 }
 
-}  // namespace
+void add_nesting(Json& document, const Nesting& nesting) {
+  document["nesting"] = Json::array();
+  for (const NestedEntry& entry : nesting.entries) {
+    Json out;
+    out["name"] = entry.name;
+    out["depth"] = entry.depth;
+    out["what"] = entry.what;
+    out["bytes"] = entry.size;
+    out["entries"] = entry.entries;
+    out["offset"] = entry.offset == Error::kNoOffset ? Json(nullptr) : Json(entry.offset);
+    out["not_opened"] = entry.not_opened.empty() ? Json(nullptr) : Json(entry.not_opened);
+    document["nesting"].push_back(std::move(out));
+  }
+  document["nesting_cut"] = nesting.is_cut;
+}
 
-std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options) {
+void add_model(Json& document, const Model& model, const InspectOptions& options) {
   const ModelContents& contents = model.contents();
-  Json document;
-  document["schema_version"] = kSchemaVersion;
-  document["path"] = path;
   document["format"] = model.format();
   document["shards"] = Json::array();
   for (const ModelFile& file : model.files()) {
@@ -91,6 +102,17 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
   document["metadata"] = contents.metadata;
   document["imports"] = contents.imports;
   document["problems"] = problems_json(contents);
+}
+
+}  // namespace
+
+std::string inspect_json(std::string_view path, const Model* model, const Nesting* nesting,
+                         const InspectOptions& options) {
+  Json document;
+  document["schema_version"] = kSchemaVersion;
+  document["path"] = path;
+  if (model != nullptr) add_model(document, *model, options);
+  if (nesting != nullptr) add_nesting(document, *nesting);
   return dump(document);
 }
 

@@ -10,7 +10,9 @@
 
 namespace tare::report {
 
-std::string inspect_json(std::string_view path, const Model& model, const InspectOptions& options);
+// `model` may be null: a file that holds others and no model. So may `nesting`.
+std::string inspect_json(std::string_view path, const Model* model, const Nesting* nesting,
+                         const InspectOptions& options);
 std::string verify_json(const ComparedModels& models);
 std::string check_json(const std::vector<CheckedFile>& files);
 std::string hash_json(const HashedModel& hashed);

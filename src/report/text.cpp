@@ -266,6 +266,32 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   return out;
 }
 
+std::string nesting_text(std::string_view path, const Nesting& nesting) {
+  constexpr std::size_t kWidest = 48;
+  std::vector<std::string> labels;
+  std::size_t width = 0;
+  for (const NestedEntry& entry : nesting.entries) {
+    std::string name = printable(entry.depth == 0 ? path : std::string_view(entry.name));
+    if (name.empty()) name = fmt::format("(bytes at {})", entry.offset);
+    if (entry.entries > 1) name += fmt::format(" and {} more", entry.entries - 1);
+    labels.push_back(std::string(2 + 2 * entry.depth, ' ') + name);
+    width = std::max(width, std::min(kWidest, labels.back().size()));
+  }
+  std::string out = "nesting\n";
+  const auto end = std::back_inserter(out);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const NestedEntry& entry = nesting.entries[i];
+    fmt::format_to(end, "{:<{}}", labels[i], width);
+    if (!entry.what.empty()) {
+      fmt::format_to(end, "  {}, {}", entry.what, human_bytes(entry.size));
+    }
+    if (!entry.not_opened.empty()) fmt::format_to(end, "  not opened: {}", entry.not_opened);
+    out += '\n';
+  }
+  if (nesting.is_cut) out += "  and more, which are not shown\n";
+  return out;
+}
+
 std::string verify_text(const ComparedModels& models) {
   const Comparison& comparison = models.comparison;
   std::string out = fmt::format("A {}\nB {}\n", printable(models.path_a), printable(models.path_b));

@@ -9,6 +9,7 @@
 #include "tare/convert.hpp"
 #include "tare/digest.hpp"
 #include "tare/model.hpp"
+#include "tare/nesting.hpp"
 #include "tare/scan.hpp"
 
 namespace tare::report {
@@ -41,6 +42,9 @@ struct InspectOptions {
 
 // Tensors or their sizes, metadata, imports, problems.
 std::string inspect_text(std::string_view path, const Model& model, const InspectOptions& options);
+
+// A line for each entry, indented by depth: what it is, its size, why it was not opened.
+std::string nesting_text(std::string_view path, const Nesting& nesting);
 
 // Two models, how their tensors differ, and what was asked of them.
 struct ComparedModels {

@@ -46,6 +46,16 @@ void analyze_config(const format::Part& part, Findings& findings);
 // A configuration of Keras: what it makes Keras import, run and read.
 void analyze_keras_config(const format::Part& part, Findings& findings);
 
+// A configuration in YAML that Hydra may instantiate: what it makes it import and call, and what its
+// interpolations read.
+void analyze_hydra(const format::Part& part, Findings& findings);
+
+// The manifest of a TorchServe archive: the code that it has the server run.
+void analyze_mar(const format::Part& part, Findings& findings);
+
+// The configuration of a container image: what it starts.
+void analyze_image(const format::Part& part, Findings& findings);
+
 // An ONNX model: paths, operators, functions, sizes.
 void analyze_onnx(const format::Part& part, Findings& findings);
 

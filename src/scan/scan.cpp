@@ -1,11 +1,15 @@
 #include "tare/scan.hpp"
 
 #include <algorithm>
-#include <deque>
+#include <iterator>
+#include <memory>
+#include <ranges>
 #include <tuple>
+#include <utility>
 
 #include "format/format.hpp"
 #include "format/shards.hpp"
+#include "io/checked.hpp"
 #include "io/sha256.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/carve.hpp"
@@ -93,11 +97,23 @@ std::string name_inside(const format::Part& part, std::uint64_t offset) {
   return part.path.empty() ? name : part.path + "!" + name;
 }
 
-// Archives in which models are handed on, and which tare does not read: 7z, rar.
+// Archives in which models are handed on, and which tare does not read.
 bool holds_models(ByteSpan bytes) {
-  using namespace std::string_view_literals;
-  const std::string_view text = as_text(bytes);
-  return text.starts_with("7z\xBC\xAF\x27\x1C"sv) || text.starts_with("Rar!\x1A\x07"sv);
+  return as_text(bytes).starts_with("Rar!\x1A\x07");
+}
+
+// The digest that a blob is named after, in image layouts (blobs/sha256/HEX) and in what ollama
+// keeps (blobs/sha256-HEX).
+std::optional<std::string_view> digest_in(std::string_view path) {
+  constexpr std::size_t kDigits = 64;
+  constexpr std::string_view kFolder = "blobs/sha256";
+  if (path.size() < kFolder.size() + 1 + kDigits) return std::nullopt;
+  const std::string_view digest = path.substr(path.size() - kDigits);
+  path.remove_suffix(kDigits);
+  if (!path.ends_with('/') && !path.ends_with('-')) return std::nullopt;
+  path.remove_suffix(1);
+  const bool is_hex = digest.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return is_hex && path.ends_with(kFolder) ? std::optional(digest) : std::nullopt;
 }
 
 bool is_python(std::string_view path) {
@@ -117,6 +133,8 @@ struct Task {
   unsigned depth = 0;        // files around it
   std::uint64_t offset = 0;  // of the bytes in the outermost file; none if decompressed
   Formats formats = {};      // that recognise it
+  // What owns the bytes, if they were decompressed or decoded.
+  std::shared_ptr<const void> owner = {};
 };
 
 // Judges a file and, one after the other, the files inside of it.
@@ -133,6 +151,7 @@ class FileScanner {
   ScanReport finish(ByteSpan bytes);
 
  private:
+  void start(ByteSpan bytes);
   void suppress(ByteSpan bytes);
   void run_part(ByteSpan bytes, FileRange part);
   void drain();
@@ -144,11 +163,14 @@ class FileScanner {
   // Bytes that no format reads, or that one could not read: a pickle may stand in them.
   void search(const format::Part& part, const Task& task);
   void add_task(const format::Part& part, const Task& task);
+  // What a part is besides what its name says.
+  void add_others(const format::Part& part, const Task& task);
   // Nothing if no format recognises it.
   void add_recognised(const format::Part& part, Formats formats, const Task& task);
   void add_decoded(const format::Part& part, std::uint64_t offset, std::vector<std::byte> bytes,
                    const Task& task);
   void add_unknown(const format::Part& part, const Task& task);
+  void check_digest(std::string_view path, ByteSpan bytes);
   std::string inside(const Task& task, const std::string& path) const {
     return task.path.empty() ? path : path.empty() ? task.path : task.path + "!" + path;
   }
@@ -156,17 +178,31 @@ class FileScanner {
   const ScanOptions& options_;
   ScanReport report_;
   Findings findings_;
-  std::deque<format::PartList> lists_;  // own what was decompressed
-  std::deque<std::vector<std::byte>> decoded_;
-  std::deque<Task> tasks_;
+  format::ReadContext context_;  // shared by all files inside of the file
+  // Bytes that files inside of files may have: archives whose entries overlap multiply them.
+  std::uint64_t nested_left_ = 0;
+  std::shared_ptr<const void> owner_;  // of the parts that are being judged
+  std::vector<Task> found_;            // in the file that is being judged
+  std::vector<Task> tasks_;            // the next one last
 };
 
+// No honest file is handed on at more levels than this.
+constexpr std::uint64_t kMostViews = 4 * format::kMaxDepth;
+
 void FileScanner::run(ByteSpan bytes) {
+  start(bytes);
+  check_digest(options_.path, bytes);
   tasks_.push_back({bytes, "", 0, 0, format::detect(bytes)});
   drain();
 }
 
+void FileScanner::start(ByteSpan bytes) {
+  context_ = format::context_of(bytes);
+  nested_left_ = checked_mul(kMostViews, bytes.size()).value_or(UINT64_MAX);
+}
+
 void FileScanner::run_unknown(ByteSpan bytes) {
+  start(bytes);
   report_.formats.emplace_back("unknown");
   report_.parts = 1;
   const Task task{bytes, "", 0, 0};
@@ -181,17 +217,22 @@ void FileScanner::run_unknown(ByteSpan bytes) {
   drain();
 }
 
+// The files inside of one are judged before its neighbours, so that what was decompressed for them
+// is given back.
 void FileScanner::drain() {
-  while (!tasks_.empty()) {
-    if (findings_.is_late()) return;
-    const Task task = std::move(tasks_.front());
-    tasks_.pop_front();
+  for (;;) {
+    std::ranges::move(std::views::reverse(found_), std::back_inserter(tasks_));
+    found_.clear();
+    if (tasks_.empty() || findings_.is_late()) return;
+    const Task task = std::move(tasks_.back());
+    tasks_.pop_back();
     scan_task(task);
   }
 }
 
 void FileScanner::run_parts(ByteSpan bytes, std::span<const FileRange> parts) {
   report_.formats.emplace_back("torch-distributed");
+  start(bytes);
   // Parts that do not overlap are no more than the file.
   std::uint64_t budget = 3 * bytes.size();
   std::uint64_t covered = 0;
@@ -229,8 +270,6 @@ void FileScanner::run_part(ByteSpan bytes, FileRange part) {
             bytes.subspan(part.offset, part.length), part.offset},
            Task{bytes, "", 0, 0});
   drain();
-  lists_.clear();  // findings do not refer to them
-  decoded_.clear();
 }
 
 void FileScanner::scan_task(const Task& task) {
@@ -239,7 +278,11 @@ void FileScanner::scan_task(const Task& task) {
 
 // One format's reading of the file.
 void FileScanner::scan_as(const format::Format& format, const Task& task) {
-  auto read = format.list_parts(task.bytes);
+  const std::uint64_t inflate_before = context_.inflate_left;
+  auto read = format.list_parts(task.bytes, context_);
+  const std::uint64_t inflated = inflate_before - context_.inflate_left;
+  nested_left_ = checked_add(nested_left_, checked_mul(kMostViews, inflated).value_or(UINT64_MAX))
+                     .value_or(UINT64_MAX);
   if (task.depth == 0) {
     report_.formats.emplace_back(read && !read->format.empty() ? read->format : format.name);
   }
@@ -247,7 +290,9 @@ void FileScanner::scan_as(const format::Format& format, const Task& task) {
     findings_.add(scan_rules::kUnreadableFile, task.path, read.error().offset, read.error().what);
     return search({task.path, format::PartKind::kUnknown, task.bytes, task.offset, 0}, task);
   }
-  format::PartList& list = lists_.emplace_back(std::move(*read));
+  const auto owner = std::make_shared<format::PartList>(std::move(*read));
+  format::PartList& list = *owner;
+  owner_ = list.inflated.empty() && list.unpacked.empty() ? task.owner : owner;
   for (const format::Note& note : list.notes) {
     add_note(findings_, note, inside(task, note.path));
   }
@@ -265,8 +310,22 @@ void FileScanner::analyze(const format::Part& part, const Task& task) {
   if (findings_.is_late()) return;
   ++report_.parts;
   const std::size_t first = findings_.size();
+  // An entry, not a part of one.
+  if (part.path != task.path) check_digest(part.path, part.bytes);
   judge(part, task);
   add_context(findings_.since(first), part);
+}
+
+// A blob that is stored under its digest: a client that checks refuses it if it is another one.
+void FileScanner::check_digest(std::string_view path, ByteSpan bytes) {
+  const auto stated = digest_in(path);
+  if (!stated) return;
+  Sha256 sha256;
+  sha256.update(bytes);
+  const std::string digest = sha256.hex_digest();
+  if (digest == *stated) return;
+  findings_.add(scan_rules::kBlobDigest, path == options_.path ? "" : path, 0,
+                "its SHA-256 is " + digest);
 }
 
 void FileScanner::judge_pickle(const format::Part& part, const Task& task, Streams streams) {
@@ -298,6 +357,14 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_template(part, findings_);
     case format::PartKind::kConfig:
       return analyze_config(part, findings_);
+    case format::PartKind::kHydraConfig:
+      analyze_hydra(part, findings_);
+      return add_others(part, task);
+    case format::PartKind::kMarManifest:
+      analyze_mar(part, findings_);
+      return add_others(part, task);
+    case format::PartKind::kImage:
+      return analyze_image(part, findings_);
     case format::PartKind::kKerasConfig:
       return analyze_keras_config(part, findings_);
     case format::PartKind::kOnnx:
@@ -314,6 +381,9 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return;
     case format::PartKind::kNested:
       return add_task(part, task);
+    case format::PartKind::kProgram:
+      findings_.add(scan_rules::kProgram, part.path, part.base, content_of(part));
+      return search(part, task);
     case format::PartKind::kRecognised:
       findings_.add(scan_rules::kRecognisedOnly, part.path, part.base,
                     std::string(describe_content(part.bytes)) + ": recognised, not analysed");
@@ -332,10 +402,25 @@ void FileScanner::add_task(const format::Part& part, const Task& task) {
   add_recognised(part, std::move(formats), task);
 }
 
+void FileScanner::add_others(const format::Part& part, const Task& task) {
+  // The whole file: its other formats have their turn.
+  if (part.bytes.data() == task.bytes.data()) return;
+  Formats formats = format::detect(part.bytes);
+  std::erase(formats, &format::kHydra);
+  add_recognised(part, std::move(formats), task);
+}
+
 void FileScanner::add_recognised(const format::Part& part, Formats formats, const Task& task) {
   if (formats.empty()) return;
+  if (part.bytes.size() > nested_left_) {
+    findings_.add(scan_rules::kContainerUnreadable, part.path, 0,
+                  "the files share more bytes than tare is willing to look at");
+    return;
+  }
+  nested_left_ -= part.bytes.size();
   if (task.depth < format::kMaxDepth) {
-    tasks_.push_back({part.bytes, part.path, task.depth + 1, part.offset, std::move(formats)});
+    found_.push_back(
+        {part.bytes, part.path, task.depth + 1, part.offset, std::move(formats), owner_});
     return;
   }
   findings_.add(scan_rules::kContainerUnreadable, part.path, 0,
@@ -344,8 +429,11 @@ void FileScanner::add_recognised(const format::Part& part, Formats formats, cons
 
 void FileScanner::add_decoded(const format::Part& part, std::uint64_t offset,
                               std::vector<std::byte> bytes, const Task& task) {
-  const ByteSpan kept = decoded_.emplace_back(std::move(bytes));
-  add_task({name_inside(part, offset), format::PartKind::kNested, kept}, task);
+  const auto kept = std::make_shared<std::vector<std::byte>>(std::move(bytes));
+  // A file in it may be handed on after this one is done with.
+  const auto around = std::exchange(owner_, kept);
+  add_task({name_inside(part, offset), format::PartKind::kNested, *kept}, task);
+  owner_ = around;
 }
 
 void FileScanner::add_unknown(const format::Part& part, const Task& task) {

@@ -1,8 +1,11 @@
 """Golden texts of every verb, on files built by hand. TARE_UPDATE_GOLDEN=1 writes them anew."""
 
+import gzip
+import io
 import os
 import pickle
 import re
+import tarfile
 import unittest
 
 from harness import (
@@ -52,6 +55,25 @@ class Golden(TareTest):
 
     def test_scan_json(self):
         self.check("scan_json", self.tare("scan", "--format", "json", "hostile.pt", "benign.pt"))
+
+    def test_inspect_nesting(self):
+        def tar(entries):
+            buffer = io.BytesIO()
+            with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as out:
+                for name, content in entries:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    out.addfile(info, io.BytesIO(content))
+            return buffer.getvalue()
+
+        inner = tar([("layer/list.pkl", pickle.dumps([1], 2)), ("notes.txt", b"text\n"),
+                     ("m.safetensors", safetensors_bytes({"w": ("U8", [4], bytes(4))}))])
+        self.write("all.tar", tar([("inner.tar.gz", gzip.compress(inner, mtime=0)), ("program", b"\x7fELF" + bytes(60)),
+                                   ("cut.gz", gzip.compress(inner, mtime=0)[:-20]), ("odd\x1b[31m", b"x")]))
+        self.check("inspect_nesting", self.tare("inspect", "--tree", "all.tar"))
+        self.write("none.tar", tar([("notes.txt", b"text\n")]))
+        self.check("inspect_nesting_json", self.tare("inspect", "--tree", "--json", "none.tar"))
+        self.assertEqual(self.tare("inspect", "none.tar").returncode, 2)
 
     def test_scan_bare_pickle(self):
         self.write("list.pkl", pickle.dumps([1, 2, 3], 4) + b"and more")

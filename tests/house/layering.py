@@ -62,6 +62,7 @@ PUBLIC = {
     "compare.hpp": "format",
     "digest.hpp": "format",
     "model.hpp": "format",
+    "nesting.hpp": "format",
     "objects.hpp": "tensor",
     "select.hpp": "format",
     "safetensors.hpp": "format",

@@ -105,7 +105,7 @@ TEST(Gguf, HandsTemplatesToTheirAnalyzer) {
       .text_key("tokenizer.chat_template.tools", "y");
   file.text_key("tokenizer.chat_templates", "no");
   const std::string bytes = file.build();
-  const auto list = format::kGguf.list_parts(as_bytes(bytes));
+  const auto list = format::parts_of(format::kGguf, as_bytes(bytes));
   ASSERT_TRUE(list.has_value());
   std::vector<std::string> found;
   for (const format::Part& part : list->parts) {

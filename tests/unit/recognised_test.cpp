@@ -32,7 +32,6 @@ std::vector<Known> known() {
   return {
       {"ptrt" + std::string(20, '\1'), "TensorRT"},
       {"ftrt" + std::string(20, '\1'), "TensorRT"},
-      {"MZqFpD='\n" + std::string(20, '\1'), "executable"},
       {u32(24) + "PTMF" + std::string(16, '\1'), "TorchScript flatbuffer"},
       {u32(24) + "ET12" + std::string(16, '\1'), "ExecuTorch"},
       {"RKNN" + std::string(20, '\1'), "RKNN"},

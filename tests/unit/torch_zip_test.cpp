@@ -145,7 +145,7 @@ TEST(TorchSave, WritesTheRecordsOfEachLayout) {
                                    Overwrite::kYes)
                     .has_value());
     const std::string file = dir.read("m.pt");
-    const auto parts = format::kZip.list_parts(as_bytes(file));
+    const auto parts = format::parts_of(format::kZip, as_bytes(file));
     EXPECT_TRUE(parts.has_value());
     std::vector<std::string> paths;
     for (const auto& part : parts->parts) paths.push_back(part.path);
@@ -417,7 +417,7 @@ TEST(TorchZip, SharesABudgetForInflating) {
     builder.add(again);
   }
   const std::string archive = builder.build();
-  const auto parts = format::kZip.list_parts(as_bytes(archive));
+  const auto parts = format::parts_of(format::kZip, as_bytes(archive));
   ASSERT_TRUE(parts.has_value());
   std::size_t inflated = 0;
   for (const auto& bytes : parts->inflated) inflated += bytes.size();
@@ -440,7 +440,7 @@ TEST(TorchZip, SharesABudgetForStoredEntries) {
     builder.add(again);
   }
   const std::string archive = builder.build();
-  const auto parts = format::kZip.list_parts(as_bytes(archive));
+  const auto parts = format::parts_of(format::kZip, as_bytes(archive));
   ASSERT_TRUE(parts.has_value());
   std::size_t bytes = 0;
   for (const auto& part : parts->parts) bytes += part.bytes.size();

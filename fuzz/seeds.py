@@ -115,7 +115,6 @@ def configurations():
     yield b"{% for m in messages %}{{ m['role'] ~ '\\x41' | trim }}{# c #}{% raw %}{{{% endraw %}{% endfor %}"
     yield b"{% macro m(a) %}{{ a.get('b') }}{% endmacro %}{{ m(dict(a=1)) }}{{ x|map('attr', 'y') }}"
     yield b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4"/>'
-    yield b"\x81\xa1w\xc7\x0a\x01\x93\x91\x01\xa2f4\xc4\x01\0"
 
 
 def gguf():
@@ -137,6 +136,20 @@ def gguf():
                  text(b"s") + number(0, 4) + number(27, 4) + number(64, 8)]
         head = b"GGUF" + number(3, 4) + number(len(infos), 8) + number(len(keys), 8) + b"".join(keys + infos)
         yield head + bytes(-len(head) % 32) + bytes(96)
+
+
+def flax():
+    """An array, a scalar of numpy, one in chunks, a list, plain values."""
+    def array(kind, shape, data):
+        content = b"\x93" + bytes([0x90 + len(shape), *shape]) + b"\xa4int8" + b"\xc4" + bytes([len(data)]) + data
+        return b"\xc7" + bytes([len(content), kind]) + content
+
+    chunks = b"\x82\xa10" + array(1, [4], b"abcd") + b"\xa11" + array(1, [2], b"ef")
+    mark = b"__msgpack_chunked_array__"
+    chunked = b"\x83" + bytes([0xa0 + len(mark)]) + mark + b"\xc3\xa5shape\x82\xa10\x02\xa11\x03\xa6chunks" + chunks
+    plain = b"\x94\xc0\xcb" + bytes(8) + b"\xc4\x01x\xd2" + bytes(4)
+    yield array(1, [2, 1], b"ab")
+    yield b"\x84\xa1w" + array(1, [2, 1], b"ab") + b"\xa1s" + array(3, [], b"a") + b"\xa1c" + chunked + b"\xa1p" + plain
 
 
 def message(*fields):
@@ -194,6 +207,7 @@ def main():
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     seeds += [*hdf5(), *configurations()]
     seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
+    seeds += [*flax()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -59,6 +59,7 @@ enum class NoteKind : std::uint8_t {
   kGgufHeader,
   kGgufBounds,
   kGgufOverflow,
+  kContradiction,  // what a checkpoint says does not fit together
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -135,6 +136,7 @@ extern const Format kGgml;
 extern const Format kOnnx;
 extern const Format kTflite;
 extern const Format kTensorflow;
+extern const Format kFlax;
 extern const Format kPickle;
 
 }  // namespace tare::format

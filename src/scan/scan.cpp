@@ -48,6 +48,8 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kGgufBounds;
     case format::NoteKind::kGgufOverflow:
       return scan_rules::kGgufOverflow;
+    case format::NoteKind::kContradiction:
+      return scan_rules::kContradiction;
   }
   return scan_rules::kUnknownPart;
 }

@@ -28,7 +28,6 @@ std::string field(unsigned number, const std::string& content) {
 }
 
 std::vector<Known> known() {
-  const std::string pair = "\xC7\x04\x01"s + "\x93\x90\xA0\xA0";
   return {
       {"ptrt" + std::string(20, '\1'), "TensorRT"},
       {"ftrt" + std::string(20, '\1'), "TensorRT"},
@@ -55,7 +54,6 @@ std::vector<Known> known() {
       {field(1, "\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s), "PaddlePaddle program"},
       {std::string(16, '\0') + u32(4) + "\x08\x05\x10\x03" + std::string(12, '\1'),
        "PaddlePaddle parameters"},
-      {"\x82\xA1w"s + pair + "\xA1" + "b\x93\x01\xC0\xCB" + std::string(8, '\1'), "Flax"},
       {R"(<?xml version="1.0"?><!-- x --><net name="x" version="11"><layers/></net>)", "OpenVINO"},
       {"<PMML version=\"4.4\"/>", "PMML"},
   };

@@ -39,14 +39,6 @@ constexpr std::array kSignatures = {
     Signature{0, "{L\0\0\0\0\0\0\0\x07learner"sv, "an XGBoost model (UBJSON)"},
     Signature{0, "{i\x07learner"sv, "an XGBoost model (UBJSON)"},
     Signature{0, "7767517\n"sv, "an ncnn model"},
-    Signature{0, "X\n\0\0\0\x02"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
-    Signature{0, "X\n\0\0\0\x03"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
-    Signature{0, "RDX2\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
-    Signature{0, "RDX3\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
-    Signature{0, "RDA2\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
-    Signature{0, "RDA3\n"sv, "R data (.rda), which can hold code (CVE-2024-27322)"},
-    Signature{0, "\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1"sv, "a Torch7 object, which can hold Lua code"},
-    Signature{0, "4\n1\n3\nV 1\n"sv, "a Torch7 object, which can hold Lua code"},
     Signature{0, "\xAC\xED\0\x05"sv, "a serialized Java object (Weka, H2O), which can run code"},
 };
 

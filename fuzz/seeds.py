@@ -152,6 +152,20 @@ def flax():
     yield b"\x84\xa1w" + array(1, [2, 1], b"ab") + b"\xa1s" + array(3, [], b"a") + b"\xa1c" + chunked + b"\xa1p" + plain
 
 
+def mxnet():
+    """Arrays of three versions, a sparse one, and their names."""
+    def number(*values):
+        return b"".join(value.to_bytes(4, "little") for value in values)
+
+    def long(*values):
+        return b"".join(value.to_bytes(8, "little") for value in values)
+
+    arrays = [number(0xF993FAC9, 0, 1) + long(2) + number(1, 0, 0) + bytes(8),
+              number(0xF993FAC8, 1) + long(2) + number(1, 0, 3) + b"ab", number(1, 2, 1, 0, 3) + b"ab",
+              number(0xF993FACA, 1, 1) + long(1) + number(1) + long(4) + number(1, 0, 3, 6, 1) + long(1) + b"a" + long(2)]
+    yield long(0x112, 0, 4) + b"".join(arrays) + long(4) + b"".join(long(1) + name for name in (b"a", b"b", b"c", b"d"))
+
+
 def rdata():
     """Numbers, texts, a call, a function with bytecode, a promise, in each of the three forms."""
     def number(*values):
@@ -273,7 +287,7 @@ def main():
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     seeds += [*hdf5(), *configurations()]
     seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
-    seeds += [*flax(), *tensor_bundle(), *skops(), *torch7(), *rdata()]
+    seeds += [*flax(), *tensor_bundle(), *skops(), *torch7(), *rdata(), *mxnet()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

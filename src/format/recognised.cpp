@@ -31,7 +31,6 @@ constexpr std::array kSignatures = {
     Signature{0, "RKNN"sv, "an RKNN model, which holds native code"},
     Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code"},
     Signature{0, "B\0C\0N\0\0\0"sv, "a CNTK model of version 1"},
-    Signature{0, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv, "MXNet parameters"},
     Signature{0, "CBM1"sv, "a CatBoost model"},
     Signature{0, "tree\nversion="sv, "a LightGBM model"},
     Signature{0, "tree\r\nversion="sv, "a LightGBM model"},

@@ -140,6 +140,19 @@ saveRDS(function(x) system(x), "function.rds")
 e <- new.env(); delayedAssign("lazy", x + 1, assign.env = e); saveRDS(e, "promise.rds")
 """
 
+MAKE_MXNET = r"""
+import json, numpy as np
+np.bool = np.bool_
+import mxnet as mx
+random = np.random.default_rng(13)
+NAMES = {"float32": "F32", "float64": "F64", "float16": "F16", "uint8": "U8", "int32": "I32", "int8": "I8", "int64": "I64"}
+arrays = {f"arg:{name}.{len(shape)}": mx.nd.array((random.normal(size=shape) * 100).astype(name), dtype=name)
+          for name in NAMES for shape in [(3,), (2, 3, 5)]}
+mx.nd.save("model.params", arrays)
+read = {name: array.asnumpy() for name, array in mx.nd.load("model.params").items()}
+print(json.dumps({name: [NAMES[array.dtype.name], list(array.shape), array.tobytes().hex()] for name, array in read.items()}))
+"""
+
 
 class Torch7Writer:
     """Objects of Torch7, as torch.save() writes them."""
@@ -324,6 +337,23 @@ class RTest(CheckpointFormatTest):
         self.write("hostile.rda", head + number(2 | 1024) + symbol(b"x") + number(5, 252) + call + number(254))
         self.check("r_inspect", self.tare("inspect", "plain.rda"))
         self.check("r_scan", self.tare("scan", "plain.rda", "hostile.rda"))
+
+
+class MxnetTest(CheckpointFormatTest):
+    @needs("mxnet")
+    def test_converts_to_what_mxnet_reads(self):
+        expected = self.made("mxnet", MAKE_MXNET)
+        self.assertEqual(len(expected), 14)
+        self.tare("scan", "model.params", expect=0)
+        self.assertEqual(self.converted("model.params"), expected)
+
+    def test_golden(self):
+        array = struct.pack("<IIIqIII", 0xF993FAC9, 0, 1, 2, 1, 0, 0) + bytes(8)
+        names = struct.pack("<QQ", 1, 5) + b"arg:w"
+        self.write("model.params", struct.pack("<QQQ", 0x112, 0, 1) + array + names)
+        self.write("cut.params", struct.pack("<QQQ", 0x112, 0, 1) + array[:-1])
+        self.check("mxnet_inspect", self.tare("inspect", "model.params"))
+        self.check("mxnet_scan", self.tare("scan", "model.params", "cut.params"))
 
 
 if __name__ == "__main__":

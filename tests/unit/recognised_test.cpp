@@ -37,7 +37,6 @@ std::vector<Known> known() {
       {"RKNN" + std::string(20, '\1'), "RKNN"},
       {"\x01HEF" + std::string(20, '\1'), "Hailo"},
       {"B\0C\0N\0\0\0"s + std::string(20, '\1'), "CNTK"},
-      {u64(0x112) + u64(0) + u64(1), "MXNet"},
       {R"({"nodes": [], "arg_nodes": [], "heads": []})", "MXNet"},
       {"CBM1" + std::string(20, '\1'), "CatBoost"},
       {R"({"oblivious_trees": []})", "CatBoost"},

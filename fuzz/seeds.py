@@ -287,7 +287,9 @@ def main():
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     seeds += [*hdf5(), *configurations()]
     seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
-    seeds += [*flax(), *tensor_bundle(), *skops(), *torch7(), *rdata(), *mxnet()]
+    zarr = {"zarr_format": 2, "shape": [2, 3], "chunks": [2, 2], "dtype": "<f4", "compressor": {"id": "zstd"},
+            "filters": [{"id": "pickle"}], "order": "C", "fill_value": None}
+    seeds += [json.dumps(zarr).encode(), *flax(), *tensor_bundle(), *skops(), *torch7(), *rdata(), *mxnet()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -6,6 +6,7 @@
 #include "format/shards.hpp"
 #include "format/tensor_bundle.hpp"
 #include "format/torch_distributed.hpp"
+#include "format/zarr.hpp"
 
 namespace tare {
 namespace {
@@ -17,6 +18,9 @@ std::expected<Model, Failure> open_input(const std::filesystem::path& path, Inpu
   }
   if (found.size() == 1 && found.front() == &format::kTensorBundle) {
     return format::open_tensor_bundle(path, std::move(input));
+  }
+  if (found.size() == 1 && found.front() == &format::kZarr) {
+    return format::open_zarr(path, std::move(input));
   }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);

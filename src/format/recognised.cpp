@@ -31,6 +31,8 @@ constexpr std::array kSignatures = {
     Signature{0, "RKNN"sv, "an RKNN model, which holds native code"},
     Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code"},
     Signature{0, "B\0C\0N\0\0\0"sv, "a CNTK model of version 1"},
+    Signature{0, "\x0C\xDB\x3A\x2A"sv,
+              "a database of TensorStore (OCDBT), as Orbax keeps arrays in"},
     Signature{0, "CBM1"sv, "a CatBoost model"},
     Signature{0, "tree\nversion="sv, "a LightGBM model"},
     Signature{0, "tree\r\nversion="sv, "a LightGBM model"},
@@ -149,6 +151,7 @@ const char* by_json(ByteSpan bytes) {
     if (key == "version") seen |= 2U;
     if (key == "arg_nodes") seen |= 4U;
     if (key == "heads") seen |= 8U;
+    if (key == "tree_metadata") found = "the metadata of an Orbax checkpoint";
     if (key == "oblivious_trees") found = "a CatBoost model (JSON)";
     if ((seen & 3U) == 3U) found = "an XGBoost model (JSON)";
     if ((seen & 12U) == 12U) found = "an MXNet graph";

@@ -14,7 +14,8 @@ constexpr std::array kFormats = {
     &kTar,         &kZip,      &kTorchLegacy, &kNpy,   &kHdf5,         &kCompressed,
     &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja, &kGguf,         &kGgml,
     &kOnnx,        &kTflite,   &kTensorflow,  &kFlax,  &kTensorBundle, &kCheckpointState,
-    &kSkops,       &kTorch7,   &kRdata,       &kMxnet, &kRecognised,   &kPickle};
+    &kSkops,       &kTorch7,   &kRdata,       &kMxnet, &kZarr,         &kRecognised,
+    &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;

@@ -153,6 +153,24 @@ read = {name: array.asnumpy() for name, array in mx.nd.load("model.params").item
 print(json.dumps({name: [NAMES[array.dtype.name], list(array.shape), array.tobytes().hex()] for name, array in read.items()}))
 """
 
+# Arrays of a checkpoint of Orbax without OCDBT; prints what TensorStore reads.
+MAKE_ORBAX = r"""
+import json, os, numpy as np, jax.numpy as jnp, tensorstore as ts, orbax.checkpoint as ocp
+folder = os.path.abspath("model")
+random = np.random.default_rng(17)
+NAMES = {"float32": "F32", "int32": "I32", "uint8": "U8", "float16": "F16", "bfloat16": "BF16"}
+tree = {name: jnp.asarray(random.normal(size=(5, 7)) * 100, name) for name in NAMES}
+ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_zarr3=False)).save(folder, tree)
+metadata = {"compressor": None, "shape": [5, 7], "chunks": [2, 3], "dtype": "<f4"}
+spec = {"driver": "zarr", "kvstore": "file://" + folder + "/chunks/", "metadata": metadata}
+ts.open(spec, create=True).result().write(random.normal(size=(5, 7)).astype(np.float32)).result()
+out = {}
+for name in [*NAMES, "chunks"]:
+    array = ts.open({"driver": "zarr", "kvstore": "file://" + folder + "/" + name + "/"}).result().read().result()
+    out[name] = [NAMES[array.dtype.name], list(array.shape), array.tobytes().hex()]
+print(json.dumps(out))
+"""
+
 
 class Torch7Writer:
     """Objects of Torch7, as torch.save() writes them."""
@@ -354,6 +372,25 @@ class MxnetTest(CheckpointFormatTest):
         self.write("cut.params", struct.pack("<QQQ", 0x112, 0, 1) + array[:-1])
         self.check("mxnet_inspect", self.tare("inspect", "model.params"))
         self.check("mxnet_scan", self.tare("scan", "model.params", "cut.params"))
+
+
+class OrbaxTest(CheckpointFormatTest):
+    @needs("orbax.checkpoint, tensorstore")
+    def test_arrays_are_what_tensorstore_reads(self):
+        for name, expected in self.made("orbax.checkpoint, tensorstore", MAKE_ORBAX).items():
+            with self.subTest(name):
+                self.tare("scan", f"model/{name}/.zarray", expect=0)
+                self.assertEqual(self.converted(f"model/{name}/.zarray"), {name: expected})
+
+    def test_golden(self):
+        os.mkdir(self.path("w"))
+        metadata = {"zarr_format": 2, "shape": [3], "chunks": [2], "dtype": "<i2", "order": "C", "compressor": None, "filters": None}
+        self.write("w/.zarray", json.dumps(metadata).encode())
+        self.write("w/0", b"abcd")
+        self.write("w/1", b"ef\0\0")
+        self.write("odd.json", json.dumps({**metadata, "filters": [{"id": "pickle"}]}).encode())
+        self.check("zarr_inspect", self.tare("inspect", "w/.zarray"))
+        self.check("zarr_scan", self.tare("scan", "w/.zarray", "odd.json"))
 
 
 if __name__ == "__main__":

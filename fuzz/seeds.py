@@ -153,6 +153,100 @@ def gguf():
         yield head + bytes(-len(head) % 32) + bytes(96)
 
 
+def flax():
+    """An array, a scalar of numpy, one in chunks, a list, plain values."""
+    def array(kind, shape, data):
+        content = b"\x93" + bytes([0x90 + len(shape), *shape]) + b"\xa4int8" + b"\xc4" + bytes([len(data)]) + data
+        return b"\xc7" + bytes([len(content), kind]) + content
+
+    chunks = b"\x82\xa10" + array(1, [4], b"abcd") + b"\xa11" + array(1, [2], b"ef")
+    mark = b"__msgpack_chunked_array__"
+    chunked = b"\x83" + bytes([0xa0 + len(mark)]) + mark + b"\xc3\xa5shape\x82\xa10\x02\xa11\x03\xa6chunks" + chunks
+    plain = b"\x94\xc0\xcb" + bytes(8) + b"\xc4\x01x\xd2" + bytes(4)
+    yield array(1, [2, 1], b"ab")
+    yield b"\x84\xa1w" + array(1, [2, 1], b"ab") + b"\xa1s" + array(3, [], b"a") + b"\xa1c" + chunked + b"\xa1p" + plain
+
+
+def mxnet():
+    """Arrays of three versions, a sparse one, and their names."""
+    def number(*values):
+        return b"".join(value.to_bytes(4, "little") for value in values)
+
+    def long(*values):
+        return b"".join(value.to_bytes(8, "little") for value in values)
+
+    arrays = [number(0xF993FAC9, 0, 1) + long(2) + number(1, 0, 0) + bytes(8),
+              number(0xF993FAC8, 1) + long(2) + number(1, 0, 3) + b"ab", number(1, 2, 1, 0, 3) + b"ab",
+              number(0xF993FACA, 1, 1) + long(1) + number(1) + long(4) + number(1, 0, 3, 6, 1) + long(1) + b"a" + long(2)]
+    yield long(0x112, 0, 4) + b"".join(arrays) + long(4) + b"".join(long(1) + name for name in (b"a", b"b", b"c", b"d"))
+
+
+def rdata():
+    """Numbers, texts, a call, a function with bytecode, a promise, in each of the three forms."""
+    def number(*values):
+        return b"".join(value.to_bytes(4, "big") for value in values)
+
+    def symbol(name):
+        return number(1, 9, len(name)) + name
+
+    doubles = number(14 | 512, 2) + bytes(16) + number(2 | 1024) + symbol(b"dim") + number(13, 2, 1, 2, 254)
+    call = number(6) + symbol(b"system") + number(2, 16, 1, 9, 2) + b"id" + number(254)
+    code = number(3, 253, 254, 21, 1, 13, 2, 12, 1, 2, 14, 14, 1) + bytes(8) + number(6, 254, 1) + symbol(b"f") + number(254, 254)
+    form = number(238, 2) + symbol(b"wrap_real") + number(2) + symbol(b"base") + number(2, 13, 1, 14, 254, 19, 1) + doubles + number(254)
+    head = number(2, 0x040202, 0x020300)
+    for item in (doubles, call, code, form, number(5, 252) + call, number(249, 0, 1, 9, 1) + b"x", number(4, 0, 253, 254, 254, 254)):
+        yield b"X\n" + head + number(19, 1) + item
+    yield b"RDX2\nX\n" + head + number(2 | 1024) + symbol(b"x") + doubles + number(254)
+    yield b"A\n2\n262658\n131840\n19\n2\n14\n2\n1.5\nNA\n16\n1\n9\n3\na\\n\\001\n"
+    yield b"B\n" + bytes.fromhex("0200000002020400000302000d00000001000000ffffffff")
+
+
+def torch7():
+    def number(*values):
+        return b"".join(value.to_bytes(4, "little") for value in values)
+
+    def text(value):
+        return number(len(value)) + value
+
+    def long(*values):
+        return b"".join(value.to_bytes(8, "little") for value in values)
+
+    def item(index, name, content):
+        return number(4, index) + text(b"V 1") + text(name) + content
+
+    storage = item(3, b"torch.ShortStorage", long(2) + b"abcd")
+    tensor = item(2, b"torch.ShortTensor", number(2) + long(2, 1, 1, 1, 1) + storage)
+    function = number(8, 4) + text(b"\x1bLJ\x01") + number(3, 5, 0)
+    pairs = number(2) + text(b"w") + tensor + number(2) + text(b"t") + number(4, 2) + number(1) + bytes(8) + function
+    yield number(3, 1, 3) + pairs
+    yield b"3\n1\n1\n2\n1\nw\n4\n2\n3\nV 1\n17\ntorch.FloatTensor\n1\n2\n1\n1\n4\n3\n3\nV 1\n18\ntorch.FloatStorage\n2\n1 nan\n"
+
+
+def skops():
+    def node(loader, module, name, content):
+        return {"__class__": name, "__module__": module, "__loader__": loader, "content": content}
+
+    text = node("JsonNode", "builtins", "str", '"PCG64"')
+    state = node("DictNode", "builtins", "dict", {"bit_generator": text})
+    generator = node("RandomGeneratorNode", "numpy.random._generator", "Generator", {"bit_generator": state, "seed_seq": state})
+    method = node("MethodNode", "a.b", "C", {"func": "run", "obj": node("ObjectNode", "a.b", "C", None)})
+    both = node("ListNode", "builtins", "list", [generator, method, node("OperatorFuncNode", "os", "call", {"attrs": text})])
+    yield json.dumps({**both, "protocol": 2, "_skops_version": "0.16"}).encode()
+
+
+def tensor_bundle():
+    """A block: the header of an index, a tensor, a slice and the tensor that it is of."""
+    def entry(key, value):
+        return bytes([0, len(key), len(value)]) + key + value
+
+    shape = message((2, message((1, 2))))
+    extent = message((1, message((1, 0), (2, 2))))
+    yield b"".join((entry(b"", message((1, 1))), entry(b"\0p\0\1\1\1\x80\x82", message((1, 1), (2, shape), (5, 8))),
+                    entry(b"a", message((1, 1), (2, shape), (4, 8), (5, 8))),
+                    entry(b"p", message((1, 1), (2, shape), (7, extent))))) + bytes(4)
+    yield b'model_checkpoint_path: "ckpt-1"\nall_model_checkpoint_paths: "/x/ckpt-1"\nlast_preserved_timestamp: 1.5\n'
+
+
 def message(*fields):
     """A protobuf message: (number, int or bytes) each."""
     def varint(value):
@@ -209,6 +303,9 @@ def main():
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     seeds += [*hdf5(), *configurations()]
     seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
+    zarr = {"zarr_format": 2, "shape": [2, 3], "chunks": [2, 2], "dtype": "<f4", "compressor": {"id": "zstd"},
+            "filters": [{"id": "pickle"}], "order": "C", "fill_value": None}
+    seeds += [json.dumps(zarr).encode(), *flax(), *tensor_bundle(), *skops(), *torch7(), *rdata(), *mxnet()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -32,6 +32,9 @@ enum class PartKind : std::uint8_t {
   kTflite,        // a TensorFlow Lite model
   kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
   kProgram,       // an executable or a library
+  kSkops,         // the schema of a skops file: a tree of nodes that its loader makes objects of
+  kTorch7,        // an object of Torch7
+  kRdata,         // a serialized object of R
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -63,6 +66,8 @@ enum class NoteKind : std::uint8_t {
   kGgufHeader,
   kGgufBounds,
   kGgufOverflow,
+  kContradiction,  // what a checkpoint says does not fit together
+  kElsewhere,      // it names a file that is not beside it
 };
 
 // Something odd about the container itself. `text` is a literal, a sentence without a full stop.
@@ -153,6 +158,14 @@ extern const Format kGgml;
 extern const Format kOnnx;
 extern const Format kTflite;
 extern const Format kTensorflow;
+extern const Format kFlax;
+extern const Format kTensorBundle;
+extern const Format kCheckpointState;
+extern const Format kSkops;
+extern const Format kTorch7;
+extern const Format kRdata;
+extern const Format kZarr;
+extern const Format kMxnet;
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -4,7 +4,9 @@
 #include "format/format.hpp"
 #include "format/onnx.hpp"
 #include "format/shards.hpp"
+#include "format/tensor_bundle.hpp"
 #include "format/torch_distributed.hpp"
+#include "format/zarr.hpp"
 
 namespace tare {
 namespace {
@@ -13,6 +15,12 @@ std::expected<Model, Failure> open_input(const std::filesystem::path& path, Inpu
   const auto found = format::detect(input.bytes());
   if (found.size() == 1 && found.front() == &format::kOnnx) {
     return format::open_onnx(path, std::move(input));
+  }
+  if (found.size() == 1 && found.front() == &format::kTensorBundle) {
+    return format::open_tensor_bundle(path, std::move(input));
+  }
+  if (found.size() == 1 && found.front() == &format::kZarr) {
+    return format::open_zarr(path, std::move(input));
   }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);

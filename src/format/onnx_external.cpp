@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "format/files_beside.hpp"
 #include "format/onnx.hpp"
 #include "format/shards.hpp"
 #include "io/checked.hpp"
@@ -16,37 +17,8 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
   return value;
 }
 
-class ExternalFiles {
- public:
-  explicit ExternalFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
-
-  Result<ByteSpan> elements(const OnnxTensorView& tensor, std::uint64_t bytes);
-  std::vector<ModelFile> take();
-
- private:
-  Result<ByteSpan> file(std::string_view name);
-
-  std::filesystem::path folder_;
-  std::map<std::string, Result<Input>, std::less<>> files_;
-};
-
-// What is no regular file of the folder itself is not followed: readers differ about links.
-Result<ByteSpan> ExternalFiles::file(std::string_view name) {
-  auto found = files_.find(name);
-  if (found == files_.end()) {
-    if (files_.size() == kMaxShards) return fail(ErrorCode::kLimit, "more than 16,384 files");
-    const auto path = folder_ / name;
-    std::error_code ignored;
-    auto input = std::filesystem::is_symlink(path, ignored)
-                     ? fail(ErrorCode::kRefused, "its elements are behind a link")
-                     : Input::map(path);
-    found = files_.emplace(std::string(name), std::move(input)).first;
-  }
-  if (!found->second) return std::unexpected(found->second.error());
-  return found->second->bytes();
-}
-
-Result<ByteSpan> ExternalFiles::elements(const OnnxTensorView& tensor, std::uint64_t bytes) {
+Result<ByteSpan> elements_beside(FilesBeside& files, const OnnxTensorView& tensor,
+                                 std::uint64_t bytes) {
   const std::string_view name = tensor.external_value("location");
   if (!is_inside_folder(name)) {
     return fail(ErrorCode::kRefused, "its elements are outside of the folder of the model");
@@ -61,22 +33,12 @@ Result<ByteSpan> ExternalFiles::elements(const OnnxTensorView& tensor, std::uint
   if (!offset || !length || *length != bytes) {
     return fail(ErrorCode::kMalformed, "its external data does not fit its shape");
   }
-  const auto whole = file(name);
+  const auto whole = files.bytes_of(name);
   if (!whole) return whole;
   if (*offset > whole->size() || bytes > whole->size() - *offset) {
     return fail(ErrorCode::kTruncated, "its external data ends behind the file");
   }
   return whole->subspan(*offset, bytes);
-}
-
-std::vector<ModelFile> ExternalFiles::take() {
-  std::vector<ModelFile> files;
-  for (auto& [name, input] : files_) {
-    if (!input) continue;
-    ModelFile& file = files.emplace_back(ModelFile{name, std::move(*input)});
-    file.is_raw = true;
-  }
-  return files;
 }
 
 }  // namespace
@@ -96,14 +58,14 @@ bool is_inside_folder(std::string_view path) {
 }
 
 std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input) {
-  ExternalFiles external(path.parent_path());
+  FilesBeside beside(path.parent_path());
   ReadContext context = context_of(input.bytes());
   auto contents = read_onnx(input.bytes(), context,
-                            [&external](const OnnxTensorView& tensor, std::uint64_t bytes) {
-                              return external.elements(tensor, bytes);
+                            [&beside](const OnnxTensorView& tensor, std::uint64_t bytes) {
+                              return elements_beside(beside, tensor, bytes);
                             });
   if (!contents) return std::unexpected(contents.error());
-  std::vector<ModelFile> files = external.take();
+  std::vector<ModelFile> files = beside.take();
   files.insert(files.begin(), ModelFile{"", std::move(input)});
   return Model(std::move(files), kOnnx.name, std::move(*contents));
 }

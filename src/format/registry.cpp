@@ -11,10 +11,21 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array kFormats = {
-    &kProgram,    &kTar,         &k7z,       &kZip,         &kTorchLegacy, &kNpy,        &kHdf5,
-    &kCompressed, &kSafetensors, &kHfConfig, &kKerasConfig, &kImage,       &kHydra,      &kJinja,
-    &kGguf,       &kGgml,        &kOnnx,     &kTflite,      &kTensorflow,  &kRecognised, &kPickle};
+constexpr std::array kFormats = {&kProgram,      &kTar,
+                                 &k7z,           &kZip,
+                                 &kTorchLegacy,  &kNpy,
+                                 &kHdf5,         &kCompressed,
+                                 &kSafetensors,  &kHfConfig,
+                                 &kKerasConfig,  &kImage,
+                                 &kHydra,        &kJinja,
+                                 &kGguf,         &kGgml,
+                                 &kOnnx,         &kTflite,
+                                 &kTensorflow,   &kFlax,
+                                 &kTensorBundle, &kCheckpointState,
+                                 &kSkops,        &kTorch7,
+                                 &kRdata,        &kMxnet,
+                                 &kZarr,         &kRecognised,
+                                 &kPickle};
 
 constexpr const char* kUnknownContent = "no format that tare knows";
 

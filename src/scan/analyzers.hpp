@@ -65,4 +65,13 @@ void analyze_tflite(const format::Part& part, Findings& findings);
 // A SavedModel, MetaGraph or graph of TensorFlow: operators, and paths.
 void analyze_tensorflow(const format::Part& part, Findings& findings);
 
+// The schema of a skops file: what its nodes make the loader import and call.
+void analyze_skops(const format::Part& part, Findings& findings);
+
+// An object of Torch7: functions of Lua, and classes.
+void analyze_torch7(const format::Part& part, Findings& findings);
+
+// A serialized object of R: what is code in it, and what runs when it is read or used.
+void analyze_rdata(const format::Part& part, Findings& findings);
+
 }  // namespace tare

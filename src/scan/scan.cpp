@@ -52,6 +52,10 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kGgufBounds;
     case format::NoteKind::kGgufOverflow:
       return scan_rules::kGgufOverflow;
+    case format::NoteKind::kContradiction:
+      return scan_rules::kContradiction;
+    case format::NoteKind::kElsewhere:
+      return scan_rules::kElsewhere;
   }
   return scan_rules::kUnknownPart;
 }
@@ -373,6 +377,12 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_tflite(part, findings_);
     case format::PartKind::kTensorflow:
       return analyze_tensorflow(part, findings_);
+    case format::PartKind::kSkops:
+      return analyze_skops(part, findings_);
+    case format::PartKind::kTorch7:
+      return analyze_torch7(part, findings_);
+    case format::PartKind::kRdata:
+      return analyze_rdata(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;

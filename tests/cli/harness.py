@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -93,6 +94,14 @@ class TareTest(unittest.TestCase):
         with open(path, encoding="ascii") as file:
             self.assertEqual(text, file.read())
 
+    def check(self, golden, done):
+        """What a run printed, and its exit status, are a golden text."""
+        # Times differ from run to run; nothing else may.
+        text = re.sub(r"\d+\.\d+ ms", "N ms", done.stdout)
+        text = re.sub(r"in \d+\.\d+ s \(\d+ MB/s\)", "in N s (N MB/s)", text)
+        text += f"exit {done.returncode}\n" + "".join(f"stderr {x}\n" for x in done.stderr.splitlines())
+        self.assert_golden(golden, text)
+
     def assert_printable(self, text):
         """Nothing but lines of printable ASCII: no name from a file reaches the terminal as it is."""
         self.assertRegex(text, r"\A[ -~\n]*\Z")
@@ -122,6 +131,21 @@ def needs_torch(test):
     """Skips a test where no Python has PyTorch."""
     pythons = torch_pythons()
     return unittest.skipUnless(pythons, "SKIPPED: no Python here has torch (python3-torch)")(test)
+
+
+@functools.cache
+def python_with(modules):
+    """The first Python with all the modules, also of TARE_FORMAT_PYTHONS (colon-separated); None if there is none."""
+    names = os.environ.get("TARE_FORMAT_PYTHONS", "") + ":/usr/bin/python3:" + os.environ.get("TARE_TORCH_PYTHONS", "")
+    for python in filter(None, names.split(":")):
+        probe = subprocess.run([python, "-c", f"import {modules}"], capture_output=True, check=False)
+        if probe.returncode == 0:
+            return python
+    return None
+
+
+def needs(modules):
+    return unittest.skipUnless(python_with(modules), f"SKIPPED: no Python here has {modules}")
 
 
 def run_python(python, source, *arguments, cwd):

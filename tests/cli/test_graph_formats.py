@@ -4,28 +4,11 @@ TARE_FORMAT_PYTHONS (colon-separated) names Pythons that have onnx, gguf or tfli
 /usr/bin/python3 and those of TARE_TORCH_PYTHONS. What no Python has is SKIPPED.
 """
 
-import functools
 import json
 import os
-import subprocess
 import unittest
 
-from harness import TareTest, run_python
-
-
-@functools.cache
-def python_with(modules):
-    """The first Python that has all the modules; None if there is none."""
-    names = os.environ.get("TARE_FORMAT_PYTHONS", "") + ":/usr/bin/python3:" + os.environ.get("TARE_TORCH_PYTHONS", "")
-    for python in filter(None, names.split(":")):
-        probe = subprocess.run([python, "-c", f"import {modules}"], capture_output=True, check=False)
-        if probe.returncode == 0:
-            return python
-    return None
-
-
-def needs(modules):
-    return unittest.skipUnless(python_with(modules), f"SKIPPED: no Python here has {modules}")
+from harness import TareTest, needs, python_with, run_python
 
 
 # Reads a safetensors file without its package: name -> (type, shape, bytes as hex).

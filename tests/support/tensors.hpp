@@ -25,6 +25,13 @@ inline std::vector<float> elements_of(const TensorView& view) {
   return elements;
 }
 
+// The bytes of the elements, packed, in row-major order.
+inline std::string packed_elements(const TensorView& view) {
+  std::string bytes(view.byte_count(), '\0');
+  EXPECT_TRUE(gather(view, std::as_writable_bytes(std::span(bytes))).has_value());
+  return bytes;
+}
+
 inline std::vector<std::string> names_of(const std::vector<NamedTensor>& tensors) {
   std::vector<std::string> names;
   for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);

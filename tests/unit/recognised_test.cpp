@@ -28,7 +28,6 @@ std::string field(unsigned number, const std::string& content) {
 }
 
 std::vector<Known> known() {
-  const std::string pair = "\xC7\x04\x01"s + "\x93\x90\xA0\xA0";
   return {
       {"ptrt" + std::string(20, '\1'), "TensorRT"},
       {"ftrt" + std::string(20, '\1'), "TensorRT"},
@@ -37,7 +36,6 @@ std::vector<Known> known() {
       {"RKNN" + std::string(20, '\1'), "RKNN"},
       {"\x01HEF" + std::string(20, '\1'), "Hailo"},
       {"B\0C\0N\0\0\0"s + std::string(20, '\1'), "CNTK"},
-      {u64(0x112) + u64(0) + u64(1), "MXNet"},
       {R"({"nodes": [], "arg_nodes": [], "heads": []})", "MXNet"},
       {"CBM1" + std::string(20, '\1'), "CatBoost"},
       {R"({"oblivious_trees": []})", "CatBoost"},
@@ -45,16 +43,11 @@ std::vector<Known> known() {
       {R"({"learner": {}, "version": [2, 0, 0]})", "XGBoost"},
       {"{L\0\0\0\0\0\0\0\x07learner{"s, "XGBoost"},
       {"7767517\n3 3\n", "ncnn"},
-      {"X\n\0\0\0\x03\0\4\2\3"s, "R data"},
-      {"RDX3\nX\n\0\0\0\3"s, "R data"},
-      {u32(4) + u32(1) + u32(3) + "V 1" + u32(13) + "nn.Sequential", "Torch7"},
-      {"4\n1\n3\nV 1\n13\nnn.Sequential\n", "Torch7"},
       {"\xAC\xED\0\5sr"s, "Java"},
       {"\x08\x05" + field(2, "\x0A\x01x") + "\xA2\x1F\x01x", "CoreML"},
       {field(1, "\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s), "PaddlePaddle program"},
       {std::string(16, '\0') + u32(4) + "\x08\x05\x10\x03" + std::string(12, '\1'),
        "PaddlePaddle parameters"},
-      {"\x82\xA1w"s + pair + "\xA1" + "b\x93\x01\xC0\xCB" + std::string(8, '\1'), "Flax"},
       {R"(<?xml version="1.0"?><!-- x --><net name="x" version="11"><layers/></net>)", "OpenVINO"},
       {"<PMML version=\"4.4\"/>", "PMML"},
   };

@@ -50,7 +50,7 @@ bool read_line(std::string_view line, std::uint64_t offset, PartList& list) {
   return true;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
   Cursor in(bytes);
   while (!in.at_end()) {

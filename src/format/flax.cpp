@@ -466,7 +466,7 @@ bool recognises(ByteSpan bytes) {
   return has_array && in.at_end();
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto view = FlaxReader(bytes).read();
   if (!view) return std::unexpected(view.error());
   PartList list;

@@ -191,7 +191,7 @@ bool recognises(ByteSpan bytes) {
   return in.read<std::uint64_t>() == kListMagic && in.read<std::uint64_t>() == 0U;
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto view = MxnetReader(bytes).read();
   if (!view) return std::unexpected(view.error());
   PartList list;

@@ -1018,7 +1018,7 @@ bool recognises(ByteSpan bytes) {
   return source_of(bytes).has_value();
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto view = read_rdata(bytes);
   if (!view) return std::unexpected(view.error());
   PartList list;

@@ -9,7 +9,7 @@ bool recognises(ByteSpan bytes) {
   return has_top_level_key(bytes, [](std::string_view key) { return key == "__loader__"; });
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto tree = JsonTree::parse(as_text(bytes));
   if (!tree) return std::unexpected(tree.error());
   PartList list;

@@ -389,7 +389,7 @@ void list_index(ByteSpan bytes, const Bundle& bundle, PartList& list) {
   note_slices(bundle, list);
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto bundle = read_bundle(bytes);
   if (!bundle && bundle.error().code != ErrorCode::kWrongFormat) {
     return std::unexpected(bundle.error());

@@ -475,7 +475,7 @@ bool recognises(ByteSpan bytes) {
   return source_of(bytes).has_value();
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto view = read_torch7(bytes);
   if (!view) return std::unexpected(view.error());
   PartList list;

@@ -247,7 +247,7 @@ bool is_harmless_codec(std::string_view id) {
   return std::ranges::find(kKnown, id) != kKnown.end();
 }
 
-Result<PartList> list_parts(ByteSpan bytes) {
+Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   const auto tree = JsonTree::parse(as_text(bytes));
   if (!tree) return std::unexpected(tree.error());
   PartList list;

@@ -50,7 +50,7 @@ TEST(YamlPairs, ReadsBlockScalars) {
   EXPECT_THAT(pairs("-   a: |\n        x\n    b: c\n- |\n  y\n  z\n"),
               ElementsAre("a=x", "b=c", "b=y\nz"));
   EXPECT_THAT(pairs("a: |2-\n    x\n   y\nb: c\n"), ElementsAre("a=  x\n y", "b=c"));
-  EXPECT_THAT(pairs("a:\n  |\n  x\nb: |\n\n  y\n"), ElementsAre("a=x", "b=\ny"));
+  EXPECT_THAT(pairs("a:\n  |\n  x\nb: |\n\n  y\n"), ElementsAre("a=x", "b=y"));
 }
 
 TEST(YamlPairs, ReadsAnchors) {

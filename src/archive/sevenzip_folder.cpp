@@ -114,7 +114,6 @@ class Stage {
         const auto begun = decoder_->begin(rest());
         if (!begun) return std::unexpected(begun.error());
         consumed_ += *begun;
-        is_running = true;
       }
       const StreamDecoder::Step step = decoder_->step(rest(), piece);
       consumed_ += step.consumed;

@@ -165,7 +165,7 @@ class Lister {
   }
 
   // Archives whose entries overlap multiply their bytes; honest ones hand them on once at a level.
-  static constexpr std::uint64_t kMostViews = 4 * format::kMaxDepth;
+  static constexpr std::uint64_t kMostViews = std::uint64_t{4} * format::kMaxDepth;
 
   format::ReadContext context_;
   std::uint64_t views_left_;

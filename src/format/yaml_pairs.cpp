@@ -59,12 +59,14 @@ class Scanner {
   void escape(std::string& out);
   void fold(std::string& out);
   void block_scalar();
-  std::size_t indent_of_line(std::size_t offset) const;
+  std::size_t block_indent() const;
+  std::size_t column_of(std::size_t offset) const;
 
   std::string_view text_;
   std::size_t pos_ = 0;
   unsigned flow_ = 0;
   std::string key_;
+  std::size_t outer_ = 0;  // the column of the last key or item of a list
   YamlPairs pairs_;
 };
 
@@ -83,7 +85,8 @@ YamlPairs Scanner::run() {
 void Scanner::step() {
   const char c = next();
   const bool alone = ends_token(pos_ + 1);
-  if (is_space(c)) {
+  if (is_space(c) || ((c == '-' || c == ':') && alone)) {
+    if (c == '-' && flow_ == 0) outer_ = column_of(pos_);
     ++pos_;
   } else if (c == '#' && (is_line_start() || is_space(text_[pos_ - 1]))) {
     skip_line();
@@ -94,8 +97,6 @@ void Scanner::step() {
   } else if ((c == '{' || c == '[') || (flow_ > 0 && is_flow_mark(c))) {
     if (c == '{' || c == '[') ++flow_;
     if (c == '}' || c == ']') --flow_;
-    ++pos_;
-  } else if ((c == '-' || c == ':') && alone) {
     ++pos_;
   } else if (c == '"' || c == '\'') {
     const std::size_t start = pos_++;
@@ -135,6 +136,7 @@ void Scanner::scalar(std::string value, std::size_t start) {
                       (ends_token(behind + 1) || (flow_ > 0 && is_quoted));
   if (is_key) {
     key_ = std::move(value);
+    if (flow_ == 0) outer_ = column_of(start);
     pos_ = behind + 1;
     return;
   }
@@ -222,31 +224,44 @@ void Scanner::escape(std::string& out) {
   out += kMeanings[known];
 }
 
-std::size_t Scanner::indent_of_line(std::size_t offset) const {
+std::size_t Scanner::column_of(std::size_t offset) const {
   std::size_t start = offset;
   while (start > 0 && !is_break(text_[start - 1])) --start;
-  std::size_t indent = 0;
-  while (at(start + indent) == ' ' && start + indent < text_.size()) ++indent;
-  return indent;
+  return offset - start;
 }
 
-// The lines that are indented further than the one that it begins in.
+// How far the lines of a block scalar are indented, by its header ("|2-") or its first line; no
+// further than what it stands in if it is empty.
+std::size_t Scanner::block_indent() const {
+  const std::string_view header = text_.substr(pos_ + 1, 2);
+  for (const char c : header) {
+    if (c >= '1' && c <= '9') return outer_ + static_cast<std::size_t>(c - '0');
+    if (c != '+' && c != '-') break;
+  }
+  std::size_t line = std::min(text_.find_first_of("\r\n", pos_), text_.size());
+  while (line < text_.size()) {
+    const std::size_t first = std::min(text_.find_first_not_of(' ', ++line), text_.size());
+    if (first < text_.size() && !is_break(text_[first])) return first - line;
+    line = first;
+  }
+  return 0;
+}
+
 void Scanner::block_scalar() {
   const std::size_t start = pos_;
-  const std::size_t outer = indent_of_line(pos_);
+  const std::size_t indent = block_indent();
   skip_line();
   std::string value;
-  while (!at_end()) {
+  while (!at_end() && indent > outer_) {
     const std::size_t line = pos_ + 1;
-    std::size_t first = line;
-    while (first < text_.size() && text_[first] == ' ') ++first;
-    const bool is_empty = first >= text_.size() || is_break(text_[first]);
-    if (!is_empty && first - line <= outer) break;
-    pos_ = first;
+    const std::size_t first = std::min(text_.find_first_not_of(' ', line), text_.size());
+    const bool is_empty = first == text_.size() || is_break(text_[first]);
+    if (!is_empty && first - line < indent) break;
+    pos_ = std::min(is_empty ? first : line + indent, text_.size());
     const std::size_t from = pos_;
     skip_line();
     if (!value.empty()) value += '\n';
-    value += text_.substr(std::min(from, text_.size()), pos_ - std::min(from, pos_));
+    value += text_.substr(from, pos_ - from);
   }
   while (!value.empty() && value.back() == '\n') value.pop_back();
   pairs_.scalars.push_back({key_, std::move(value), start, false});

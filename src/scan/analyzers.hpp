@@ -46,8 +46,8 @@ void analyze_config(const format::Part& part, Findings& findings);
 // A configuration of Keras: what it makes Keras import, run and read.
 void analyze_keras_config(const format::Part& part, Findings& findings);
 
-// A configuration in YAML that Hydra may instantiate: what it makes it import and call, and what its
-// interpolations read.
+// A configuration in YAML that Hydra may instantiate: what it makes it import and call, and what
+// its interpolations read.
 void analyze_hydra(const format::Part& part, Findings& findings);
 
 // The manifest of a TorchServe archive: the code that it has the server run.

@@ -191,7 +191,7 @@ class FileScanner {
 };
 
 // No honest file is handed on at more levels than this.
-constexpr std::uint64_t kMostViews = 4 * format::kMaxDepth;
+constexpr std::uint64_t kMostViews = std::uint64_t{4} * format::kMaxDepth;
 
 void FileScanner::run(ByteSpan bytes) {
   start(bytes);

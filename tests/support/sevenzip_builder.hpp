@@ -1,4 +1,4 @@
-// 7z archives byte by byte, true or lying.
+// Archives of 7z byte by byte, true or lying.
 #pragma once
 
 #include <optional>

@@ -44,6 +44,13 @@ TEST(YamlPairs, ReadsQuotes) {
 TEST(YamlPairs, ReadsBlockScalars) {
   EXPECT_THAT(pairs("a: |-\n  one\n  b: two\nc: >\n  three\n"),
               ElementsAre("a=one\nb: two", "c=three"));
+  // What is not indented further than the key is none of it.
+  EXPECT_THAT(pairs("- a: |\n  b: c\n- d: >-\n    e\n  f: g\n"),
+              ElementsAre("a=", "b=c", "d=e", "f=g"));
+  EXPECT_THAT(pairs("-   a: |\n        x\n    b: c\n- |\n  y\n  z\n"),
+              ElementsAre("a=x", "b=c", "b=y\nz"));
+  EXPECT_THAT(pairs("a: |2-\n    x\n   y\nb: c\n"), ElementsAre("a=  x\n y", "b=c"));
+  EXPECT_THAT(pairs("a:\n  |\n  x\nb: |\n\n  y\n"), ElementsAre("a=x", "b=y"));
 }
 
 TEST(YamlPairs, ReadsAnchors) {

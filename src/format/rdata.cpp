@@ -55,7 +55,7 @@ enum Type : std::uint32_t {
 constexpr std::uint32_t kHasAttributes = 1U << 9;
 constexpr std::uint32_t kHasTag = 1U << 10;
 constexpr std::uint32_t kNoNode = UINT32_MAX;
-constexpr std::size_t kMaxNodes = 16'000'000;
+constexpr std::size_t kMaxNodes = 4'000'000;
 
 enum class Encoding : std::uint8_t { kXdr, kNative, kText };
 

@@ -37,7 +37,7 @@ struct RView {
 };
 
 // Errors: kTruncated, kMalformed, kUnsupported (a version that is neither 2 nor 3), kLimit (names
-// of more than 64 MiB and the file, more than 16 million objects).
+// of more than 64 MiB and the file, more than 4 million objects).
 Result<RView> read_rdata(ByteSpan bytes);
 
 }  // namespace tare::format

@@ -126,7 +126,8 @@ Result<std::vector<TableEntry>> TableReader::entries_of(const Block& block) {
     if (!value || *shared > key.size()) return broken("an entry of the table is broken", at);
     key.resize(*shared);
     key += as_text(*tail);
-    if (auto paid = charge(key.size()); !paid) return std::unexpected(paid.error());
+    if (auto paid = charge(key.size() + sizeof(TableEntry)); !paid)
+      return std::unexpected(paid.error());
     const std::uint64_t value_at = block.offset + in.offset() - value->size();
     entries.push_back({key, *value, block.is_inflated ? block.offset : value_at});
   }

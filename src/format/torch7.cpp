@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "io/checked.hpp"
 #include "io/cursor.hpp"
@@ -193,7 +194,7 @@ class Torch7Reader {
     ByteSpan bytes;
     std::uint64_t offset;
   };
-  // What an object with a number is, for those that refer to it.
+  // What a tensor or storage with a number is, for those that refer to it.
   struct Known {
     std::optional<Storage> storage = {};
     std::optional<TensorView> tensor = {};
@@ -223,6 +224,7 @@ class Torch7Reader {
   Source in_;
   Torch7View view_;
   std::vector<Level> levels_;
+  std::unordered_set<std::int64_t> seen_;  // numbers of objects
   std::unordered_map<std::int64_t, Known> known_;
   std::string name_;
   std::uint64_t name_bytes_ = 0;
@@ -319,10 +321,11 @@ Result<void> Torch7Reader::read_object(bool is_key) {
 Result<void> Torch7Reader::read_numbered(Type type) {
   const auto index = in_.integer(4);
   if (!index) return cut();
-  if (const auto found = known_.find(*index); found != known_.end()) {
-    return found->second.tensor ? add(*found->second.tensor, in_.offset()) : Result<void>{};
+  if (!seen_.insert(*index).second) {
+    const auto found = known_.find(*index);
+    const bool is_tensor = found != known_.end() && found->second.tensor;
+    return is_tensor ? add(*found->second.tensor, in_.offset()) : Result<void>{};
   }
-  known_.emplace(*index, Known{});
   if (type == kTorch) return read_torch(*index);
   if (type != kTable) return read_function();
   const auto count = in_.integer(4);
@@ -405,8 +408,11 @@ Result<std::optional<Torch7Reader::Storage>> Torch7Reader::read_storage_of() {
   if (*type == kNil) return std::nullopt;
   const auto index = *type == kTorch ? in_.integer(4) : std::nullopt;
   if (!index) return bad("a tensor without a storage");
-  if (const auto found = known_.find(*index); found != known_.end()) {
-    if (!found->second.storage) return bad("the storage of a tensor is something else");
+  if (!seen_.insert(*index).second) {
+    const auto found = known_.find(*index);
+    if (found == known_.end() || !found->second.storage) {
+      return bad("the storage of a tensor is something else");
+    }
     return found->second.storage;
   }
   const auto name = read_class();

@@ -76,12 +76,12 @@ TEST(Rdata, CodeIsSuspicious) {
         r_number(8) + r_number(3) + "sum", r_number(22) + r_nil + r_nil, r_number(23),
         r_promise(r_doubles({1}), r_symbol("x")),
         r_number(247) + r_number(0) + r_number(1) + r_chars("hook")}) {
-    EXPECT_THAT(rules_of(r_file(r_list({{"a", object}}))), ElementsAre("TARE-R-003"));
+    EXPECT_THAT(rules_of(r_file(r_list({{"a", object}}))), ElementsAre("TARE-RDS-003"));
   }
   // In an attribute as well.
   EXPECT_THAT(rules_of(r_file(r_doubles({1}, kWithAttributes) +
                               r_pairs({{"terms", r_call("~", r_symbol("x"))}}))),
-              ElementsAre("TARE-R-003"));
+              ElementsAre("TARE-RDS-003"));
 }
 
 TEST(Rdata, CodeThatReachesOutsideIsDangerous) {
@@ -92,7 +92,7 @@ TEST(Rdata, CodeThatReachesOutsideIsDangerous) {
         // base::system, where the second symbol stands there by its number.
         r_list({{"a", r_symbol("system")}, {"b", r_call("::", r_number(255 | 1 << 8))}})}) {
     EXPECT_EQ(verdict_of(r_file(object)), Verdict::kDangerous);
-    EXPECT_THAT(rules_of(r_file(object)), Contains("TARE-R-002"));
+    EXPECT_THAT(rules_of(r_file(object)), Contains("TARE-RDS-002"));
   }
 }
 
@@ -105,9 +105,9 @@ TEST(Rdata, PromisesWithoutTheirValueAreDangerous) {
        {promise, with_environment, r_list({{"a", promise}}),
         r_doubles({1}, kWithAttributes) + r_pairs({{"names", promise}}),
         r_number(4) + r_number(0) + kGlobal + r_pairs({{"v", promise}}) + r_nil + r_nil}) {
-    EXPECT_THAT(rules_of(r_file(object)), Contains("TARE-R-001"));
+    EXPECT_THAT(rules_of(r_file(object)), Contains("TARE-RDS-001"));
   }
-  EXPECT_THAT(rules_of("RDX2\n" + r_file(r_pairs({{"x", promise}}))), Contains("TARE-R-001"));
+  EXPECT_THAT(rules_of("RDX2\n" + r_file(r_pairs({{"x", promise}}))), Contains("TARE-RDS-001"));
 }
 
 std::string bytecode(std::string_view constants, std::uint64_t count) {
@@ -125,9 +125,9 @@ TEST(Rdata, ReadsBytecode) {
              r_number(243) + r_number(0),
          1}}) {
     const auto rules = rules_of(r_file(bytecode(constants, static_cast<std::uint64_t>(count))));
-    EXPECT_THAT(rules, ElementsAre("TARE-R-003"));
+    EXPECT_THAT(rules, ElementsAre("TARE-RDS-003"));
   }
-  EXPECT_THAT(rules_of(r_file(bytecode(call, 1))), Contains("TARE-R-002"));
+  EXPECT_THAT(rules_of(r_file(bytecode(call, 1))), Contains("TARE-RDS-002"));
 }
 
 std::string other_form(std::string_view name, std::string_view package, std::string_view state) {
@@ -145,8 +145,8 @@ TEST(Rdata, VectorsInOtherForms) {
   EXPECT_THAT(rules_of(wrapped), IsEmpty());
   EXPECT_THAT(names_of(read(wrapped)->tensors), ElementsAre("a"));
   EXPECT_THAT(rules_of(r_file(other_form("mmap_real", "base", r_texts({"/etc/passwd"})))),
-              Contains("TARE-R-002"));
-  EXPECT_THAT(rules_of(r_file(other_form("x", "my_package", r_nil))), ElementsAre("TARE-R-004"));
+              Contains("TARE-RDS-002"));
+  EXPECT_THAT(rules_of(r_file(other_form("x", "my_package", r_nil))), ElementsAre("TARE-RDS-004"));
 }
 
 TEST(Rdata, PackagesThatAreLoaded) {
@@ -154,7 +154,7 @@ TEST(Rdata, PackagesThatAreLoaded) {
     return r_file(r_number(249) + r_number(0) + r_number(2) + r_chars(name) + r_chars("1.0"));
   };
   EXPECT_THAT(rules_of(in("stats")), IsEmpty());
-  EXPECT_THAT(rules_of(in("my_package")), ElementsAre("TARE-R-004"));
+  EXPECT_THAT(rules_of(in("my_package")), ElementsAre("TARE-RDS-004"));
 }
 
 TEST(Rdata, RefusesWhatIsBroken) {

@@ -129,7 +129,8 @@ TEST(Skops, NodesCountWhereverTheyStand) {
     EXPECT_THAT(rules_of(text), Contains("TARE-SKO-001")) << text;
   }
   EXPECT_TRUE(is_not_safe(
-      R"({"__loader__": "ObjectNode", "__loader__": "JsonNode", "__class__": "int", "__module__": "builtins"})"));
+      R"({"__loader__": "ObjectNode", "__loader__": "JsonNode", )"
+      R"("__class__": "int", "__module__": "builtins"})"));
 }
 
 TEST(Skops, InItsArchive) {

@@ -28,6 +28,9 @@ enum class PartKind : std::uint8_t {
   kOnnx,          // an ONNX model: graphs and functions
   kTflite,        // a TensorFlow Lite model
   kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
+  kXgboost,       // a model of XGBoost in JSON or UBJSON
+  kLightgbm,     // a model of LightGBM
+  kCatboost,     // a model of CatBoost
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -135,6 +138,9 @@ extern const Format kGgml;
 extern const Format kOnnx;
 extern const Format kTflite;
 extern const Format kTensorflow;
+extern const Format kXgboost;
+extern const Format kLightgbm;
+extern const Format kCatboost;
 extern const Format kPickle;
 
 }  // namespace tare::format

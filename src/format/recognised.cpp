@@ -32,12 +32,7 @@ constexpr std::array kSignatures = {
     Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code"},
     Signature{0, "B\0C\0N\0\0\0"sv, "a CNTK model of version 1"},
     Signature{0, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv, "MXNet parameters"},
-    Signature{0, "CBM1"sv, "a CatBoost model"},
-    Signature{0, "tree\nversion="sv, "a LightGBM model"},
-    Signature{0, "tree\r\nversion="sv, "a LightGBM model"},
     Signature{0, "binf"sv, "an XGBoost model of before 1.0"},
-    Signature{0, "{L\0\0\0\0\0\0\0\x07learner"sv, "an XGBoost model (UBJSON)"},
-    Signature{0, "{i\x07learner"sv, "an XGBoost model (UBJSON)"},
     Signature{0, "7767517\n"sv, "an ncnn model"},
     Signature{0, "X\n\0\0\0\x02"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
     Signature{0, "X\n\0\0\0\x03"sv, "R data (.rds), which can hold code (CVE-2024-27322)"},
@@ -224,13 +219,10 @@ const char* by_json(ByteSpan bytes) {
   unsigned seen = 0;
   const char* found = "";
   has_top_level_key(bytes, [&](std::string_view key) {
-    if (key == "learner") seen |= 1U;
-    if (key == "version") seen |= 2U;
-    if (key == "arg_nodes") seen |= 4U;
-    if (key == "heads") seen |= 8U;
+    if (key == "arg_nodes") seen |= 1U;
+    if (key == "heads") seen |= 2U;
     if (key == "oblivious_trees") found = "a CatBoost model (JSON)";
-    if ((seen & 3U) == 3U) found = "an XGBoost model (JSON)";
-    if ((seen & 12U) == 12U) found = "an MXNet graph";
+    if (seen == 3U) found = "an MXNet graph";
     return *found != '\0';
   });
   return found;

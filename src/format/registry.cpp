@@ -10,10 +10,11 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array kFormats = {
-    &kTar,         &kZip,      &kTorchLegacy, &kNpy,        &kHdf5,  &kCompressed,
-    &kSafetensors, &kHfConfig, &kKerasConfig, &kJinja,      &kGguf,  &kGgml,
-    &kOnnx,        &kTflite,   &kTensorflow,  &kRecognised, &kPickle};
+constexpr std::array kFormats = {&kTar,         &kZip,        &kTorchLegacy, &kNpy,
+                                 &kHdf5,        &kCompressed, &kSafetensors, &kHfConfig,
+                                 &kKerasConfig, &kJinja,      &kGguf,        &kGgml,
+                                 &kOnnx,        &kTflite,     &kTensorflow,  &kXgboost,
+                                 &kLightgbm,    &kCatboost,   &kRecognised,  &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;

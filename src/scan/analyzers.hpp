@@ -55,4 +55,13 @@ void analyze_tflite(const format::Part& part, Findings& findings);
 // A SavedModel, MetaGraph or graph of TensorFlow: operators, and paths.
 void analyze_tensorflow(const format::Part& part, Findings& findings);
 
+// A model of XGBoost: names, and every index that prediction follows.
+void analyze_xgboost(const format::Part& part, Findings& findings);
+
+// A model of LightGBM: lines, sizes, and every index that prediction follows.
+void analyze_lightgbm(const format::Part& part, Findings& findings);
+
+// A model of CatBoost: every index that prediction follows.
+void analyze_catboost(const format::Part& part, Findings& findings);
+
 }  // namespace tare

@@ -306,6 +306,15 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_tflite(part, findings_);
     case format::PartKind::kTensorflow:
       return analyze_tensorflow(part, findings_);
+    case format::PartKind::kXgboost:
+      analyze_xgboost(part, findings_);
+      return search(part, task);
+    case format::PartKind::kLightgbm:
+      analyze_lightgbm(part, findings_);
+      return search(part, task);
+    case format::PartKind::kCatboost:
+      analyze_catboost(part, findings_);
+      return search(part, task);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;

@@ -1,0 +1,126 @@
+"""Models of XGBoost, LightGBM, CatBoost and others made by their own packages: whole ones are safe, changed ones
+are not.
+
+TARE_FORMAT_PYTHONS (colon-separated) names Pythons that have them, besides /usr/bin/python3 and those of
+TARE_TORCH_PYTHONS. What no Python has is SKIPPED.
+"""
+
+import json
+import os
+import unittest
+
+from harness import TareTest, run_python
+from test_graph_formats import needs, python_with
+
+# Each prints nothing and writes files into the working directory: honest ones.
+MAKE_XGBOOST = r"""
+import numpy as np, xgboost as xgb
+random = np.random.default_rng(0)
+x, y = random.normal(size=(60, 4)), random.integers(0, 3, 60)
+data = xgb.DMatrix(x, label=y)
+model = xgb.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 3}, data, 3)
+model.set_attr(best_score="0.5")
+model.save_model("tree.json")
+model.save_model("tree.ubj")
+xgb.train({"booster": "dart"}, data, 3).save_model("dart.json")
+xgb.train({"booster": "dart"}, data, 3).save_model("dart.ubj")
+xgb.train({"booster": "gblinear"}, data, 2).save_model("linear.json")
+xgb.train({"tree_method": "hist", "max_cat_to_onehot": 1},
+          xgb.DMatrix(np.c_[y, x], label=y == 1, feature_types=["c"] + ["q"] * 4, enable_categorical=True), 2).save_model("sets.json")
+xgb.train({"multi_strategy": "multi_output_tree", "tree_method": "hist"},
+          xgb.DMatrix(x, label=x[:, :2]), 2).save_model("targets.ubj")
+for name in ("reg:gamma", "count:poisson", "survival:cox", "reg:tweedie", "reg:pseudohubererror"):
+    xgb.train({"objective": name}, xgb.DMatrix(x, label=y + 1), 1).save_model(name.replace(":", ".") + ".json")
+"""
+
+MAKE_LIGHTGBM = r"""
+import numpy as np, lightgbm as lgb
+random = np.random.default_rng(0)
+x, y = random.normal(size=(400, 4)), random.integers(0, 3, 400)
+settings = {"verbose": -1, "num_leaves": 7}
+def save(name, label=y, values=x, group=None, **more):
+    lgb.train({**settings, **more}, lgb.Dataset(values, label, group=group, categorical_feature=more.get("sets", "auto")), 3).save_model(name)
+save("plain.txt")
+save("classes.txt", objective="multiclass", num_class=3)
+save("linear.txt", x[:, 0], linear_tree=True)
+save("forest.txt", boosting="rf", bagging_freq=1, bagging_fraction=0.5)
+save("rank.txt", objective="lambdarank", group=[100] * 4)
+save("sets.txt", values=np.c_[random.integers(0, 40, 400), x], sets=[0])
+save("stump.txt", values=np.zeros((400, 2)))
+"""
+
+MAKE_CATBOOST = r"""
+import numpy as np
+from catboost import CatBoostClassifier, CatBoostRegressor
+random = np.random.default_rng(0)
+x = random.normal(size=(300, 4))
+settings = {"iterations": 4, "depth": 3, "verbose": 0, "allow_writing_files": False}
+CatBoostRegressor(**settings).fit(x, x[:, 0]).save_model("plain.cbm")
+CatBoostClassifier(**settings).fit(x, random.integers(0, 3, 300)).save_model("classes.cbm")
+for policy in ("Lossguide", "Depthwise"):
+    CatBoostRegressor(grow_policy=policy, **settings).fit(x, x[:, 0]).save_model(policy + ".cbm")
+CatBoostRegressor(border_count=1000, **settings).fit(random.normal(size=(3000, 2)), np.arange(3000) % 7).save_model("wide.cbm")
+names = [[str(i % 5), float(i)] for i in range(300)]
+CatBoostRegressor(one_hot_max_size=9, cat_features=[0], **settings).fit(names, x[:, 0]).save_model("sets.cbm")
+"""
+
+
+class StructureFormatTest(TareTest):
+    def made(self, modules, source):
+        run_python(python_with(modules), source, cwd=self.folder)
+        return self.files()
+
+    def verdict(self, name):
+        report = json.loads(self.tare("scan", "--format", "json", name).stdout)
+        return report["files"][0]["verdict"]
+
+    def assert_safe(self, names, format_name):
+        for name in names:
+            with self.subTest(name):
+                report = json.loads(self.tare("scan", "--format", "json", name, expect=0).stdout)["files"][0]
+                self.assertEqual(report["verdict"], "safe")
+                self.assertIn(format_name, report["formats"][0])
+
+    def assert_cut_is_not_safe(self, name, step):
+        """Cut off anywhere, a model is not safe."""
+        with open(self.path(name), "rb") as file:
+            content = file.read()
+        for size in range(8, len(content) - 4, max(1, len(content) // step)):
+            self.write("cut", content[:size])
+            self.assertNotEqual(self.tare("scan", "cut").returncode, 0, size)
+        os.remove(self.path("cut"))
+
+    @needs("xgboost")
+    def test_xgboost(self):
+        names = self.made("xgboost", MAKE_XGBOOST)
+        self.assertEqual(len(names), 12)
+        self.assert_safe(names, "xgboost")
+        self.assert_cut_is_not_safe("tree.ubj", 20)
+        with open(self.path("tree.json"), encoding="utf-8") as file:
+            model = json.load(file)
+        model["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"][0] = 1 << 30
+        self.write("hostile.json", json.dumps(model).encode())
+        self.assertEqual(self.verdict("hostile.json"), "dangerous")
+
+    @needs("lightgbm")
+    def test_lightgbm(self):
+        names = self.made("lightgbm", MAKE_LIGHTGBM)
+        self.assertEqual(len(names), 7)
+        self.assert_safe(names, "lightgbm")
+        with open(self.path("plain.txt"), "rb") as file:
+            content = file.read()
+        self.write("hostile.txt", content.replace(b"left_child=1 ", b"left_child=9 "))
+        self.assertEqual(self.verdict("hostile.txt"), "dangerous")
+        self.write("hostile.txt", content.replace(b"tree_sizes=", b"tree_sizes=9"))
+        self.assertEqual(self.verdict("hostile.txt"), "dangerous")
+
+    @needs("catboost")
+    def test_catboost(self):
+        names = self.made("catboost", MAKE_CATBOOST)
+        self.assertEqual(len(names), 6)
+        self.assert_safe(names, "catboost")
+        self.assert_cut_is_not_safe("plain.cbm", 20)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -31,6 +31,8 @@ enum class PartKind : std::uint8_t {
   kXgboost,       // a model of XGBoost in JSON or UBJSON
   kLightgbm,     // a model of LightGBM
   kCatboost,     // a model of CatBoost
+  kPmml,         // a model as PMML
+  kOpenvino,     // a model as OpenVINO IR
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -56,7 +58,6 @@ enum class NoteKind : std::uint8_t {
   kOutside,     // reading it reads another file of its choice
   kLink,        // a name for something else in the same file
   kPlugin,      // reading it takes code that is not in the library
-  kEntity,      // XML that makes its reader open files or addresses
   kOddName,     // a tensor has a name that a program may trip over; the path is that name
   // Of GGUF: what readers differ about, what lies outside of the file, what overflows.
   kGgufHeader,
@@ -141,6 +142,8 @@ extern const Format kTensorflow;
 extern const Format kXgboost;
 extern const Format kLightgbm;
 extern const Format kCatboost;
+extern const Format kPmml;
+extern const Format kOpenvino;
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -3,6 +3,7 @@
 #include "format/folder.hpp"
 #include "format/format.hpp"
 #include "format/onnx.hpp"
+#include "format/openvino.hpp"
 #include "format/shards.hpp"
 #include "format/torch_distributed.hpp"
 
@@ -13,6 +14,9 @@ std::expected<Model, Failure> open_input(const std::filesystem::path& path, Inpu
   const auto found = format::detect(input.bytes());
   if (found.size() == 1 && found.front() == &format::kOnnx) {
     return format::open_onnx(path, std::move(input));
+  }
+  if (found.size() == 1 && found.front() == &format::kOpenvino) {
+    return format::open_openvino(path, std::move(input));
   }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);

@@ -173,47 +173,7 @@ bool is_flax(ByteSpan bytes) {
   return has_array && in.at_end();
 }
 
-// ---- XML and JSON
-
-constexpr std::size_t kFront = std::size_t{64} << 10;
-
-// The name of the outermost element; empty if the front is no XML.
-std::string_view root_element(std::string_view text) {
-  text = text.substr(0, kFront);
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  for (;;) {
-    const std::size_t start = text.find_first_not_of(" \t\r\n");
-    if (start == std::string_view::npos || text[start] != '<') return "";
-    text.remove_prefix(start);
-    std::string_view close = ">";
-    if (text.starts_with("<?")) {
-      close = "?>";
-    } else if (text.starts_with("<!--")) {
-      close = "-->";
-    } else if (text.starts_with("<!DOCTYPE")) {
-      // A document type may hold a list of declarations in brackets.
-      const std::size_t bracket = text.find('[');
-      const std::size_t end = text.find('>');
-      if (bracket < end) close = "]>";
-    } else {
-      const std::size_t end = text.find_first_of(" \t\r\n/>", 1);
-      return end == std::string_view::npos ? "" : text.substr(1, end - 1);
-    }
-    const std::size_t end = text.find(close);
-    if (end == std::string_view::npos) return "";
-    text.remove_prefix(end + close.size());
-  }
-}
-
-const char* by_xml(std::string_view text) {
-  const std::string_view root = root_element(text);
-  if (root == "PMML" || root.ends_with(":PMML")) return "a PMML model";
-  const std::string_view front = text.substr(0, kFront);
-  if (root == "net" && front.find("<layers") != std::string_view::npos) {
-    return "an OpenVINO model";
-  }
-  return "";
-}
+// ---- JSON
 
 const char* by_json(ByteSpan bytes) {
   unsigned seen = 0;
@@ -235,17 +195,6 @@ bool recognises(ByteSpan bytes) {
 Result<PartList> list_parts(ByteSpan bytes) {
   PartList list;
   list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
-  const std::string_view text = as_text(bytes);
-  if (root_element(text).empty()) return list;
-  for (const std::string_view mark : {"<!ENTITY"sv, "SYSTEM"sv, "PUBLIC"sv, "<xi:include"sv}) {
-    const std::size_t at = text.find(mark);
-    // The words count inside of a document type only.
-    const bool is_word = mark[0] != '<';
-    const std::size_t doctype = text.find("<!DOCTYPE");
-    if (at == std::string_view::npos || (is_word && doctype > at)) continue;
-    list.notes.push_back({NoteKind::kEntity, at, "", "it declares entities, or includes files"});
-    break;
-  }
   return list;
 }
 
@@ -257,7 +206,6 @@ const char* recognised_text(ByteSpan bytes) {
   if (is_paddle_program(bytes)) return "a PaddlePaddle program";
   if (is_paddle_params(bytes)) return "PaddlePaddle parameters";
   if (is_flax(bytes)) return "a Flax checkpoint (msgpack)";
-  if (const char* text = by_xml(as_text(bytes)); *text != '\0') return text;
   return by_json(bytes);
 }
 

@@ -64,4 +64,10 @@ void analyze_lightgbm(const format::Part& part, Findings& findings);
 // A model of CatBoost: every index that prediction follows.
 void analyze_catboost(const format::Part& part, Findings& findings);
 
+// A model as PMML: what makes a reader open files or run code, elements that PMML does not have.
+void analyze_pmml(const format::Part& part, Findings& findings);
+
+// A model as OpenVINO IR: layers of libraries, constants and edges that point to nothing.
+void analyze_openvino(const format::Part& part, Findings& findings);
+
 }  // namespace tare

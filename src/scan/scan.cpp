@@ -38,8 +38,6 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kHdf5Link;
     case format::NoteKind::kPlugin:
       return scan_rules::kHdf5Plugin;
-    case format::NoteKind::kEntity:
-      return scan_rules::kXmlEntity;
     case format::NoteKind::kOddName:
       return scan_rules::kTensorName;
     case format::NoteKind::kGgufHeader:
@@ -314,6 +312,12 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return search(part, task);
     case format::PartKind::kCatboost:
       analyze_catboost(part, findings_);
+      return search(part, task);
+    case format::PartKind::kPmml:
+      analyze_pmml(part, findings_);
+      return search(part, task);
+    case format::PartKind::kOpenvino:
+      analyze_openvino(part, findings_);
       return search(part, task);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();

@@ -10,7 +10,7 @@ import os
 import unittest
 
 from harness import TareTest, run_python
-from test_graph_formats import needs, python_with
+from test_graph_formats import READ_SAFETENSORS, needs, python_with
 
 # Each prints nothing and writes files into the working directory: honest ones.
 MAKE_XGBOOST = r"""
@@ -62,6 +62,66 @@ for policy in ("Lossguide", "Depthwise"):
 CatBoostRegressor(border_count=1000, **settings).fit(random.normal(size=(3000, 2)), np.arange(3000) % 7).save_model("wide.cbm")
 names = [[str(i % 5), float(i)] for i in range(300)]
 CatBoostRegressor(one_hot_max_size=9, cat_features=[0], **settings).fit(names, x[:, 0]).save_model("sets.cbm")
+"""
+
+# A model with a constant of every type that has one here; prints what numpy has of them.
+MAKE_OPENVINO = r"""
+import json, numpy as np, openvino as ov
+from openvino import opset13 as op
+random = np.random.default_rng(3)
+KINDS = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "I8": np.int8, "I16": np.int16, "I32": np.int32,
+         "I64": np.int64, "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64, "BOOL": np.bool_}
+out, results = {}, []
+for name, kind in KINDS.items():
+    for shape in [(), (3,), (2, 3, 5)]:
+        array = (random.normal(size=shape) * 100).astype(kind)
+        if kind == np.bool_:
+            array = np.array(random.integers(0, 2, shape), bool)
+        label = f"{name}.{len(shape)}"
+        out[label] = [name, list(shape), array.tobytes().hex()]
+        constant = op.constant(array)
+        constant.set_friendly_name(label)
+        results.append(op.result(op.convert(constant, "f32")))
+ov.save_model(ov.Model(results, [], "constants"), "constants.xml", compress_to_fp16=False)
+
+x, c = op.parameter([1, 3, 8, 8], np.float32), op.parameter([], bool)
+y = op.softmax(op.prelu(op.gelu(op.mvn(x, op.constant([2, 3]), True, 1e-5, "inside_sqrt"), "erf"), op.constant([0.1], np.float32)), 1)
+y = op.reduce_mean(op.convolution(y, op.constant(np.ones((4, 3, 3, 3), np.float32)), [1, 1], [1, 1], [1, 1], [1, 1]), op.constant([2, 3]), False)
+def body(number):
+    inner = op.parameter([1, 4], np.float32)
+    return ov.Model([op.result(op.add(inner, op.constant(np.full(4, number, np.float32))))], [inner], "body"), inner
+branch = op.if_op(c)
+(yes, yes_in), (no, no_in) = body(1), body(2)
+branch.set_then_body(yes)
+branch.set_else_body(no)
+branch.set_input(y.output(0), yes_in, no_in)
+z = branch.set_output(yes.results[0], no.results[0])
+parts = op.variadic_split(z, op.constant(1), op.constant([1, 3]))
+more = [op.hswish(parts.output(0)), op.log_softmax(parts.output(1), 1), op.topk(y, op.constant(2), 1, "max", "value")]
+ov.save_model(ov.Model([op.result(m.output(0)) for m in more], [x, c], "many"), "many.xml")
+print(json.dumps(out))
+"""
+
+MAKE_PMML = r"""
+import numpy as np, pandas
+from sklearn.cluster import KMeans
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+from sklearn2pmml import make_pmml_pipeline, sklearn2pmml
+random = np.random.default_rng(0)
+x = pandas.DataFrame(random.normal(size=(60, 3)), columns=list("abc"))
+y = pandas.Series((x.a > 0).astype(int), name="y")
+models = [DecisionTreeClassifier(), make_pipeline(StandardScaler(), LogisticRegression()), RandomForestRegressor(3), SVC(),
+          GradientBoostingClassifier(n_estimators=3), KMeans(2), MLPClassifier((3,), max_iter=5), KNeighborsClassifier(),
+          make_pipeline(KBinsDiscretizer(), LogisticRegression())]
+for i, model in enumerate(models):
+    sklearn2pmml(make_pmml_pipeline(model.fit(x, y), active_fields=list("abc"), target_fields=["y"]), f"{i}.pmml")
 """
 
 
@@ -120,6 +180,28 @@ class StructureFormatTest(TareTest):
         self.assertEqual(len(names), 6)
         self.assert_safe(names, "catboost")
         self.assert_cut_is_not_safe("plain.cbm", 20)
+
+    @needs("openvino")
+    def test_openvino(self):
+        expected = json.loads(run_python(python_with("openvino"), MAKE_OPENVINO, cwd=self.folder))
+        self.assertEqual(len(expected), 36)
+        self.assert_safe(["constants.xml", "many.xml"], "openvino")
+        self.tare("convert", "constants.xml", "-o", "out.safetensors", expect=0)
+        scope = {}
+        exec(READ_SAFETENSORS, scope)  # pylint: disable=exec-used
+        self.assertEqual({n: list(t) for n, t in scope["tensors_of"](self.path("out.safetensors")).items()}, expected)
+        with open(self.path("many.xml"), "rb") as file:
+            content = file.read()
+        self.write("custom.xml", content.replace(b'type="Gelu" version="opset7"', b'type="Gelu" version="extension"'))
+        self.assertEqual(self.verdict("custom.xml"), "suspicious")
+        self.write("outside.xml", content.replace(b'offset="0"', b'offset="18446744073709551615"', 1))
+        self.assertEqual(self.verdict("outside.xml"), "dangerous")
+
+    @needs("sklearn2pmml")
+    def test_pmml(self):
+        names = self.made("sklearn2pmml", MAKE_PMML)
+        self.assertEqual(len(names), 9)
+        self.assert_safe(names, "pmml")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,6 @@ std::vector<Known> known() {
       {std::string(16, '\0') + u32(4) + "\x08\x05\x10\x03" + std::string(12, '\1'),
        "PaddlePaddle parameters"},
       {"\x82\xA1w"s + pair + "\xA1" + "b\x93\x01\xC0\xCB" + std::string(8, '\1'), "Flax"},
-      {R"(<?xml version="1.0"?><!-- x --><net name="x" version="11"><layers/></net>)", "OpenVINO"},
-      {"<PMML version=\"4.4\"/>", "PMML"},
   };
 }
 
@@ -89,20 +87,6 @@ TEST(Recognised, WhatIsAlmostOneIsNone) {
         "\xDF\xFF\xFF\xFF\xFF\x01"s, std::string(40, '\0')}) {
     EXPECT_FALSE(scan(as_bytes(bytes)).has_value()) << bytes;
   }
-}
-
-TEST(Recognised, XmlThatOpensFiles) {
-  for (const std::string& declaration :
-       {R"(<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>)"s,
-        R"(<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd">)"s,
-        R"(<?xml version="1.0"?><!DOCTYPE x [<!ENTITY % a PUBLIC "x" "http://x">]>)"s}) {
-    const auto report = scan(as_bytes(declaration + "<PMML version=\"4.4\"/>"));
-    ASSERT_TRUE(report.has_value()) << declaration;
-    EXPECT_EQ(report->verdict, Verdict::kDangerous) << declaration;
-  }
-  const auto plain = scan(as_bytes("<PMML><a>SYSTEM and PUBLIC</a></PMML>"s));
-  ASSERT_TRUE(plain.has_value());
-  EXPECT_EQ(plain->verdict, Verdict::kSuspicious);
 }
 
 }  // namespace

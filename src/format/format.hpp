@@ -33,6 +33,8 @@ enum class PartKind : std::uint8_t {
   kCatboost,     // a model of CatBoost
   kPmml,         // a model as PMML
   kOpenvino,     // a model as OpenVINO IR
+  kCoreml,       // a model of CoreML
+  kCoremlManifest, // the manifest of a package of CoreML
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -144,6 +146,9 @@ extern const Format kLightgbm;
 extern const Format kCatboost;
 extern const Format kPmml;
 extern const Format kOpenvino;
+extern const Format kCoreml;
+extern const Format kCoremlManifest;
+extern const Format kCoremlWeights;
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -57,23 +57,6 @@ const char* by_signature(ByteSpan bytes) {
 
 // ---- protobuf, as far as it tells whose it is
 
-// Model: specificationVersion = 1, description = 2, isUpdatable = 10, and one type from 200 on.
-bool is_coreml(ByteSpan bytes) {
-  ProtobufReader in(bytes);
-  const auto version = in.next();
-  if (!version || version->number != 1 || version->type != WireType::kVarint) return false;
-  if (version->value < 1 || version->value > 100) return false;
-  const auto description = in.next();
-  if (!description || description->number != 2 || !description->is_bytes()) return false;
-  unsigned types = 0;
-  while (const auto field = in.next()) {
-    if (field->number == 10 && field->type == WireType::kVarint) continue;
-    if (field->number < 200 || field->number > 3000 || !field->is_bytes()) return false;
-    ++types;
-  }
-  return !in.failed() && types == 1;
-}
-
 // ProgramDesc: the first block is number 0, and has no parent.
 bool is_paddle_program(ByteSpan bytes) {
   const auto block = ProtobufReader(bytes).next();
@@ -202,7 +185,6 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 const char* recognised_text(ByteSpan bytes) {
   if (const char* text = by_signature(bytes); *text != '\0') return text;
-  if (is_coreml(bytes)) return "a CoreML model";
   if (is_paddle_program(bytes)) return "a PaddlePaddle program";
   if (is_paddle_params(bytes)) return "PaddlePaddle parameters";
   if (is_flax(bytes)) return "a Flax checkpoint (msgpack)";

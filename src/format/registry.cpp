@@ -14,7 +14,7 @@ constexpr std::array kFormats = {&kTar,         &kZip,        &kTorchLegacy, &kN
                                  &kHdf5,        &kCompressed, &kSafetensors, &kHfConfig,
                                  &kKerasConfig, &kJinja,      &kGguf,        &kGgml,
                                  &kOnnx,        &kTflite,     &kTensorflow,  &kXgboost,
-                                 &kLightgbm,    &kCatboost,   &kPmml, &kOpenvino, &kRecognised,  &kPickle};
+                                 &kLightgbm,    &kCatboost,   &kPmml, &kOpenvino, &kCoreml, &kCoremlManifest, &kCoremlWeights, &kRecognised,  &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;

@@ -70,4 +70,10 @@ void analyze_pmml(const format::Part& part, Findings& findings);
 // A model as OpenVINO IR: layers of libraries, constants and edges that point to nothing.
 void analyze_openvino(const format::Part& part, Findings& findings);
 
+// A model of CoreML: classes that an app has to bring, other files, operators.
+void analyze_coreml(const format::Part& part, Findings& findings);
+
+// The manifest of a package of CoreML: paths.
+void analyze_coreml_manifest(const format::Part& part, Findings& findings);
+
 }  // namespace tare

@@ -319,6 +319,10 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
     case format::PartKind::kOpenvino:
       analyze_openvino(part, findings_);
       return search(part, task);
+    case format::PartKind::kCoreml:
+      return analyze_coreml(part, findings_);
+    case format::PartKind::kCoremlManifest:
+      return analyze_coreml_manifest(part, findings_);
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;

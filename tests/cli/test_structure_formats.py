@@ -124,6 +124,27 @@ for i, model in enumerate(models):
     sklearn2pmml(make_pmml_pipeline(model.fit(x, y), active_fields=list("abc"), target_fields=["y"]), f"{i}.pmml")
 """
 
+MAKE_COREML = r"""
+import numpy as np, coremltools as ct
+from coremltools.converters.mil import Builder as mb
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
+builder = NeuralNetworkBuilder([("x", datatypes.Array(3))], [("y", datatypes.Array(2))])
+builder.add_inner_product("dense", np.ones((2, 3)), np.zeros(2), 3, 2, True, "x", "h")
+builder.add_activation("relu", "RELU", "h", "y")
+ct.models.utils.save_spec(builder.spec, "network.mlmodel")
+@mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 8, 8))])
+def program(x):
+    y = mb.relu(x=mb.conv(x=x, weight=np.arange(432, dtype=np.float32).reshape(16, 3, 3, 3), pad_type="same"))
+    return mb.reduce_mean(x=y, axes=[2, 3])
+ct.convert(program, convert_to="mlprogram", compute_precision=ct.precision.FLOAT32).save("program.mlpackage")
+ct.convert(program, convert_to="neuralnetwork").save("converted.mlmodel")
+from coremltools.proto import NeuralNetwork_pb2
+layer = builder.spec.neuralNetwork.layers.add(name="c", input=["h"], output=["z"])
+layer.custom.className = "MyLayer"
+ct.models.utils.save_spec(builder.spec, "custom.mlmodel")
+"""
+
 
 class StructureFormatTest(TareTest):
     def made(self, modules, source):
@@ -202,6 +223,18 @@ class StructureFormatTest(TareTest):
         names = self.made("sklearn2pmml", MAKE_PMML)
         self.assertEqual(len(names), 9)
         self.assert_safe(names, "pmml")
+
+    @needs("coremltools")
+    def test_coreml(self):
+        self.made("coremltools", MAKE_COREML)
+        inside = os.path.join("program.mlpackage", "Data", "com.apple.CoreML")
+        weights = os.path.join(inside, "weights", "weight.bin")
+        self.assert_safe(["network.mlmodel", "converted.mlmodel", os.path.join(inside, "model.mlmodel"), weights,
+                          os.path.join("program.mlpackage", "Manifest.json")], "coreml")
+        self.tare("scan", "program.mlpackage", expect=0)
+        self.assertEqual(self.verdict("custom.mlmodel"), "suspicious")
+        tensors = self.tare_json("inspect", "--json", weights)["tensors"]
+        self.assertEqual([(t["dtype"], t["shape"]) for t in tensors], [("F32", [432])])
 
 
 if __name__ == "__main__":

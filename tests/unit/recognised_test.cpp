@@ -47,7 +47,6 @@ std::vector<Known> known() {
       {u32(4) + u32(1) + u32(3) + "V 1" + u32(13) + "nn.Sequential", "Torch7"},
       {"4\n1\n3\nV 1\n13\nnn.Sequential\n", "Torch7"},
       {"\xAC\xED\0\5sr"s, "Java"},
-      {"\x08\x05" + field(2, "\x0A\x01x") + "\xA2\x1F\x01x", "CoreML"},
       {field(1, "\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s), "PaddlePaddle program"},
       {std::string(16, '\0') + u32(4) + "\x08\x05\x10\x03" + std::string(12, '\1'),
        "PaddlePaddle parameters"},

@@ -35,6 +35,8 @@ enum class PartKind : std::uint8_t {
   kOpenvino,     // a model as OpenVINO IR
   kCoreml,       // a model of CoreML
   kCoremlManifest, // the manifest of a package of CoreML
+  kPaddle,       // a program of PaddlePaddle
+  kMxnet,        // a graph of MXNet
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };
@@ -149,6 +151,9 @@ extern const Format kOpenvino;
 extern const Format kCoreml;
 extern const Format kCoremlManifest;
 extern const Format kCoremlWeights;
+extern const Format kPaddle;
+extern const Format kPaddleParams;
+extern const Format kMxnet;
 extern const Format kPickle;
 
 }  // namespace tare::format

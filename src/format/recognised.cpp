@@ -7,7 +7,6 @@
 #include "format/format.hpp"
 #include "format/json_tree.hpp"
 #include "io/cursor.hpp"
-#include "io/protobuf.hpp"
 
 namespace tare::format {
 namespace {
@@ -53,37 +52,6 @@ const char* by_signature(ByteSpan bytes) {
     }
   }
   return "";
-}
-
-// ---- protobuf, as far as it tells whose it is
-
-// ProgramDesc: the first block is number 0, and has no parent.
-bool is_paddle_program(ByteSpan bytes) {
-  const auto block = ProtobufReader(bytes).next();
-  if (!block || block->number != 1 || !block->is_bytes()) return false;
-  return block->text().starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"sv) ||
-         block->text().starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\x0F"sv);
-}
-
-// version u32 0, levels u64 0, version u32 0, bytes of a TensorDesc i32, TensorDesc: a type, dims.
-bool is_paddle_params(ByteSpan bytes) {
-  Cursor in(bytes);
-  const auto zeros = in.take(16);
-  const auto size = in.read<std::uint32_t>();
-  if (!zeros || !size || *size < 2 || *size > 4096) return false;
-  const auto desc = in.take(*size);
-  if (!desc || std::ranges::any_of(*zeros, [](std::byte b) { return b != std::byte{0}; })) {
-    return false;
-  }
-  ProtobufReader fields(*desc);
-  const auto type = fields.next();
-  if (!type || type->number != 1 || type->type != WireType::kVarint || type->value > 40) {
-    return false;
-  }
-  while (const auto dim = fields.next()) {
-    if (dim->number != 2 || dim->type == WireType::kGroup) return false;
-  }
-  return !fields.failed();
 }
 
 // ---- msgpack, as Flax writes it
@@ -162,10 +130,10 @@ const char* by_json(ByteSpan bytes) {
   unsigned seen = 0;
   const char* found = "";
   has_top_level_key(bytes, [&](std::string_view key) {
-    if (key == "arg_nodes") seen |= 1U;
-    if (key == "heads") seen |= 2U;
+    if (key == "base_code") seen |= 1U;
+    if (key == "program") seen |= 2U;
+    if (seen == 3U) found = "a PaddlePaddle program (PIR)";
     if (key == "oblivious_trees") found = "a CatBoost model (JSON)";
-    if (seen == 3U) found = "an MXNet graph";
     return *found != '\0';
   });
   return found;
@@ -185,8 +153,6 @@ Result<PartList> list_parts(ByteSpan bytes) {
 
 const char* recognised_text(ByteSpan bytes) {
   if (const char* text = by_signature(bytes); *text != '\0') return text;
-  if (is_paddle_program(bytes)) return "a PaddlePaddle program";
-  if (is_paddle_params(bytes)) return "PaddlePaddle parameters";
   if (is_flax(bytes)) return "a Flax checkpoint (msgpack)";
   return by_json(bytes);
 }

@@ -10,11 +10,20 @@
 namespace tare::format {
 namespace {
 
-constexpr std::array kFormats = {&kTar,         &kZip,        &kTorchLegacy, &kNpy,
-                                 &kHdf5,        &kCompressed, &kSafetensors, &kHfConfig,
-                                 &kKerasConfig, &kJinja,      &kGguf,        &kGgml,
-                                 &kOnnx,        &kTflite,     &kTensorflow,  &kXgboost,
-                                 &kLightgbm,    &kCatboost,   &kPmml, &kOpenvino, &kCoreml, &kCoremlManifest, &kCoremlWeights, &kRecognised,  &kPickle};
+constexpr std::array kFormats = {&kTar,           &kZip,
+                                 &kTorchLegacy,   &kNpy,
+                                 &kHdf5,          &kCompressed,
+                                 &kSafetensors,   &kHfConfig,
+                                 &kKerasConfig,   &kJinja,
+                                 &kGguf,          &kGgml,
+                                 &kOnnx,          &kTflite,
+                                 &kTensorflow,    &kXgboost,
+                                 &kLightgbm,      &kCatboost,
+                                 &kPmml,          &kOpenvino,
+                                 &kCoreml,        &kCoremlManifest,
+                                 &kCoremlWeights, &kPaddle,
+                                 &kPaddleParams,  &kMxnet,
+                                 &kRecognised,    &kPickle};
 
 bool starts_with(ByteSpan bytes, std::string_view prefix) {
   return as_text(bytes.first(std::min(bytes.size(), prefix.size()))) == prefix;

@@ -76,4 +76,10 @@ void analyze_coreml(const format::Part& part, Findings& findings);
 // The manifest of a package of CoreML: paths.
 void analyze_coreml_manifest(const format::Part& part, Findings& findings);
 
+// A program of PaddlePaddle: operators, and blocks that are not there.
+void analyze_paddle(const format::Part& part, Findings& findings);
+
+// A graph of MXNet: operators, and nodes that are not there.
+void analyze_mxnet(const format::Part& part, Findings& findings);
+
 }  // namespace tare

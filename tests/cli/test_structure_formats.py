@@ -145,6 +145,39 @@ layer.custom.className = "MyLayer"
 ct.models.utils.save_spec(builder.spec, "custom.mlmodel")
 """
 
+MAKE_PADDLE = r"""
+import json, numpy as np, paddle
+from paddle.pir_utils import OldIrGuard
+with OldIrGuard():
+    paddle.enable_static()
+    main, start = paddle.static.Program(), paddle.static.Program()
+    with paddle.static.program_guard(main, start):
+        x = paddle.static.data("x", [None, 1, 8, 8], "float32")
+        y = paddle.static.nn.conv2d(x, 4, 3, act="relu")
+        y = paddle.static.nn.fc(y, 2)
+        y = paddle.nn.functional.softmax(y)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(start)
+    paddle.static.save_inference_model("honest", [x], [y], executor, program=main)
+    values = {v.name: np.array(paddle.static.global_scope().find_var(v.name).get_tensor())
+              for v in main.list_vars() if v.persistable and "@" not in v.name}
+    with paddle.static.program_guard(main, start):
+        out = main.current_block().create_var(name="z", dtype="float32", shape=[1])
+        paddle.static.py_func(lambda a: a, y, out)
+    open("hostile.pdmodel", "wb").write(main.desc.serialize_to_string())
+names = sorted(n for n in values if n.endswith(("b_0", "w_0")))
+print(json.dumps([[list(values[n].shape), values[n].tobytes().hex()] for n in names]))
+"""
+
+MAKE_MXNET = r"""
+import numpy
+numpy.bool = bool
+import mxnet as mx
+x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4)
+mx.sym.softmax(mx.sym.Activation(x, act_type="relu")).save("plain.json")
+mx.sym.contrib.foreach(lambda a, s: (a + s, a + s), mx.sym.Variable("a"), mx.sym.Variable("s"))[0].save("loop.json")
+"""
+
 
 class StructureFormatTest(TareTest):
     def made(self, modules, source):
@@ -235,6 +268,26 @@ class StructureFormatTest(TareTest):
         self.assertEqual(self.verdict("custom.mlmodel"), "suspicious")
         tensors = self.tare_json("inspect", "--json", weights)["tensors"]
         self.assertEqual([(t["dtype"], t["shape"]) for t in tensors], [("F32", [432])])
+
+    @needs("paddle")
+    def test_paddle(self):
+        expected = json.loads(run_python(python_with("paddle"), MAKE_PADDLE, cwd=self.folder).splitlines()[-1])
+        self.assert_safe(["honest.pdmodel", "honest.pdiparams"], "paddle")
+        self.assertEqual(self.verdict("hostile.pdmodel"), "dangerous")
+        self.tare("convert", "honest.pdiparams", "-o", "out.safetensors", expect=0)
+        scope = {}
+        exec(READ_SAFETENSORS, scope)  # pylint: disable=exec-used
+        tensors = scope["tensors_of"](self.path("out.safetensors"))
+        self.assertEqual([list(tensors[f"tensor.{i}"][1:]) for i in range(len(tensors))], expected)
+
+    @needs("mxnet, numpy")
+    def test_mxnet(self):
+        self.made("mxnet, numpy", MAKE_MXNET)
+        self.assert_safe(["plain.json", "loop.json"], "mxnet")
+        with open(self.path("plain.json"), "rb") as file:
+            content = file.read()
+        self.write("hostile.json", content.replace(b'"softmax"', b'"_Native"'))
+        self.assertEqual(self.verdict("hostile.json"), "dangerous")
 
 
 if __name__ == "__main__":

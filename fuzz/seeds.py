@@ -17,6 +17,9 @@ import zlib
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
 sys.path.insert(0, os.path.join(TESTS, "differential"))
 import streams  # noqa: E402
+sys.path.insert(0, os.path.join(TESTS, "cli"))
+import model_files  # noqa: E402
+from model_files import message  # noqa: E402
 
 
 def recipes():
@@ -139,18 +142,6 @@ def gguf():
         yield head + bytes(-len(head) % 32) + bytes(96)
 
 
-def message(*fields):
-    """A protobuf message: (number, int or bytes) each."""
-    def varint(value):
-        out = b""
-        while value >= 128:
-            out, value = out + bytes([value & 127 | 128]), value >> 7
-        return out + bytes([value])
-
-    return b"".join(varint(n << 3) + varint(v) if isinstance(v, int) else varint(n << 3 | 2) + varint(len(v)) + v
-                    for n, v in fields)
-
-
 def onnx():
     raw = message((1, 2), (2, 1), (8, b"w"), (9, bytes(8)))
     typed = message((1, 2), (2, 6), (8, b"t"), (5, b"\1\2"))
@@ -194,9 +185,11 @@ def main():
     seeds += [safetensors(None), safetensors((",", ":")), *indexes()]
     seeds += [*hdf5(), *configurations()]
     seeds += [*gguf(), *onnx(), *tensorflow(), bytes.fromhex(TFLITE)]
+    seeds += [*model_files.honest().values(), *model_files.hostile().values()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)
 
 
-main()
+if __name__ == "__main__":
+    main()

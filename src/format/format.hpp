@@ -37,6 +37,7 @@ enum class PartKind : std::uint8_t {
   kCoremlManifest, // the manifest of a package of CoreML
   kPaddle,       // a program of PaddlePaddle
   kMxnet,        // a graph of MXNet
+  kNativeModel,   // a model that is native code, known by its signature
   kRecognised,    // of a format that tare knows by its signature alone
   kUnknown,       // nothing here understands it
 };

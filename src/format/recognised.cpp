@@ -17,18 +17,19 @@ struct Signature {
   std::size_t offset;
   std::string_view bytes;
   const char* text;
+  bool is_native = false;  // code that a runtime runs as it is
 };
 
 constexpr std::array kSignatures = {
-    Signature{0, "ptrt"sv, "a TensorRT engine, which is native code"},
-    Signature{0, "ftrt"sv, "a TensorRT engine, which is native code"},
+    Signature{0, "ptrt"sv, "a TensorRT engine, which is native code", true},
+    Signature{0, "ftrt"sv, "a TensorRT engine, which is native code", true},
     Signature{0, "MZqFpD='"sv,
-              "an executable for several systems (llamafile, APE): loading it runs it"},
+              "an executable for several systems (llamafile, APE): loading it runs it", true},
     Signature{4, "PTMF"sv, "a TorchScript flatbuffer for mobile devices"},
     Signature{4, "ET12"sv, "an ExecuTorch program"},
     Signature{8, "eh00"sv, "an ExecuTorch program"},
-    Signature{0, "RKNN"sv, "an RKNN model, which holds native code"},
-    Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code"},
+    Signature{0, "RKNN"sv, "an RKNN model, which holds native code", true},
+    Signature{0, "\x01HEF"sv, "a Hailo model, which holds native code", true},
     Signature{0, "B\0C\0N\0\0\0"sv, "a CNTK model of version 1"},
     Signature{0, "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv, "MXNet parameters"},
     Signature{0, "binf"sv, "an XGBoost model of before 1.0"},
@@ -44,14 +45,12 @@ constexpr std::array kSignatures = {
     Signature{0, "\xAC\xED\0\x05"sv, "a serialized Java object (Weka, H2O), which can run code"},
 };
 
-const char* by_signature(ByteSpan bytes) {
+const Signature* by_signature(ByteSpan bytes) {
   for (const Signature& signature : kSignatures) {
     if (bytes.size() < signature.offset) continue;
-    if (as_text(bytes.subspan(signature.offset)).starts_with(signature.bytes)) {
-      return signature.text;
-    }
+    if (as_text(bytes.subspan(signature.offset)).starts_with(signature.bytes)) return &signature;
   }
-  return "";
+  return nullptr;
 }
 
 // ---- msgpack, as Flax writes it
@@ -145,14 +144,16 @@ bool recognises(ByteSpan bytes) {
 
 Result<PartList> list_parts(ByteSpan bytes) {
   PartList list;
-  list.parts.push_back({"", PartKind::kRecognised, bytes, 0});
+  const Signature* const signature = by_signature(bytes);
+  const bool is_native = signature != nullptr && signature->is_native;
+  list.parts.push_back({"", is_native ? PartKind::kNativeModel : PartKind::kRecognised, bytes, 0});
   return list;
 }
 
 }  // namespace
 
 const char* recognised_text(ByteSpan bytes) {
-  if (const char* text = by_signature(bytes); *text != '\0') return text;
+  if (const Signature* signature = by_signature(bytes)) return signature->text;
   if (is_flax(bytes)) return "a Flax checkpoint (msgpack)";
   return by_json(bytes);
 }

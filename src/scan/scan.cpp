@@ -329,6 +329,9 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_paddle(part, findings_);
     case format::PartKind::kMxnet:
       return analyze_mxnet(part, findings_);
+    case format::PartKind::kNativeModel:
+      findings_.add(scan_rules::kModelNative, part.path, part.base, describe_content(part.bytes));
+      return;
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;

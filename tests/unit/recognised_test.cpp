@@ -20,18 +20,19 @@ using testing::HasSubstr;
 struct Known {
   std::string bytes;
   const char* name;
+  bool is_native = false;
 };
 
 std::vector<Known> known() {
   const std::string pair = "\xC7\x04\x01"s + "\x93\x90\xA0\xA0";
   return {
-      {"ptrt" + std::string(20, '\1'), "TensorRT"},
-      {"ftrt" + std::string(20, '\1'), "TensorRT"},
-      {"MZqFpD='\n" + std::string(20, '\1'), "executable"},
+      {"ptrt" + std::string(20, '\1'), "TensorRT", true},
+      {"ftrt" + std::string(20, '\1'), "TensorRT", true},
+      {"MZqFpD='\n" + std::string(20, '\1'), "executable", true},
       {u32(24) + "PTMF" + std::string(16, '\1'), "TorchScript flatbuffer"},
       {u32(24) + "ET12" + std::string(16, '\1'), "ExecuTorch"},
-      {"RKNN" + std::string(20, '\1'), "RKNN"},
-      {"\x01HEF" + std::string(20, '\1'), "Hailo"},
+      {"RKNN" + std::string(20, '\1'), "RKNN", true},
+      {"\x01HEF" + std::string(20, '\1'), "Hailo", true},
       {"B\0C\0N\0\0\0"s + std::string(20, '\1'), "CNTK"},
       {u64(0x112) + u64(0) + u64(1), "MXNet"},
       {R"({"oblivious_trees": []})", "CatBoost"},
@@ -47,14 +48,16 @@ std::vector<Known> known() {
 }
 
 TEST(Recognised, IsSaidAndSuspicious) {
-  for (const auto& [bytes, name] : known()) {
+  for (const auto& [bytes, name, is_native] : known()) {
     const auto report = scan(as_bytes(bytes));
     ASSERT_TRUE(report.has_value()) << name;
-    EXPECT_EQ(report->verdict, Verdict::kSuspicious) << name;
+    EXPECT_EQ(report->verdict, is_native ? Verdict::kDangerous : Verdict::kSuspicious) << name;
     ASSERT_FALSE(report->findings.empty()) << name;
-    EXPECT_STREQ(report->findings[0].rule->id, "TARE-FMT-001") << name;
+    EXPECT_STREQ(report->findings[0].rule->id, is_native ? "TARE-MDL-006" : "TARE-FMT-001") << name;
     EXPECT_THAT(report->findings[0].detail, HasSubstr(name));
-    EXPECT_THAT(report->findings[0].detail, HasSubstr("recognised, not analysed"));
+    if (!is_native) {
+      EXPECT_THAT(report->findings[0].detail, HasSubstr("recognised, not analysed"));
+    }
     EXPECT_THAT(describe_content(as_bytes(bytes)), HasSubstr(name));
   }
 }
@@ -66,7 +69,7 @@ TEST(Recognised, InsideOfArchives) {
   ASSERT_TRUE(report.has_value());
   ASSERT_EQ(report->findings.size(), 1U);
   EXPECT_EQ(report->findings[0].entry, "m/engine.plan");
-  EXPECT_STREQ(report->findings[0].rule->id, "TARE-FMT-001");
+  EXPECT_STREQ(report->findings[0].rule->id, "TARE-MDL-006");
 }
 
 TEST(Recognised, WhatIsAlmostOneIsNone) {

@@ -27,8 +27,9 @@ struct Model {
 
   std::string build() const {
     return "<?xml version=\"1.0\"?><net name=\"n\" version=\"" + version +
-           R"("><layers><layer id="0" name="w" type="Const" version="opset1"><data element_type=")" +
-           type + "\" shape=\"" + shape + "\" offset=\"" + offset + "\" size=\"" + size +
+           R"("><layers><layer id="0" name="w" type="Const" version="opset1">)" +
+           R"(<data element_type=")" + type + "\" shape=\"" + shape + "\" offset=\"" + offset +
+           "\" size=\"" + size +
            R"("/><output><port id="0" precision="FP32"><dim>2</dim></port></output></layer>)" +
            layer + "</layers><edges>" + edge + "</edges>" + more +
            "<rt_info><anything value=\"1\"/></rt_info></net>";

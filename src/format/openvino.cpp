@@ -115,9 +115,11 @@ void OpenvinoReader::start(const XmlEvent& event) {
   if (is_graph(event.name)) scopes_.push_back(scope_count_++);
   if (event.name == "layer") add_layer(event);
   if (event.name == "data" && !layers_.empty() && view_.layers[layers_.back()].type == "Const") {
-    view_.layers[layers_.back()].data = {
-        std::string(event.attribute("element_type")), std::string(event.attribute("shape")),
-        std::string(event.attribute("offset")), std::string(event.attribute("size"))};
+    OpenvinoLayer& layer = view_.layers[layers_.back()];
+    layer.is_ambiguous = layer.data.has_value();
+    layer.data = {std::string(event.attribute("element_type")),
+                  std::string(event.attribute("shape")), std::string(event.attribute("offset")),
+                  std::string(event.attribute("size"))};
   }
   if (event.name == "edge") {
     view_.edges.push_back({event.offset, scopes_.empty() ? 0 : scopes_.back(),
@@ -131,7 +133,7 @@ void OpenvinoReader::add_layer(const XmlEvent& event) {
   view_.layers.push_back({event.offset, scopes_.empty() ? 0 : scopes_.back(),
                           std::string(event.attribute("id")), std::string(event.attribute("name")),
                           std::string(event.attribute("type")),
-                          std::string(event.attribute("version")), std::nullopt});
+                          std::string(event.attribute("version")), std::nullopt, false});
 }
 
 // The constants of a model, from a file of weights.
@@ -147,7 +149,10 @@ void add_constants(const OpenvinoView& view, const Result<ByteSpan>& weights,
       error.offset = layer.offset;
       contents.problems.push_back({name, error});
     };
-    if (!range) {
+    if (layer.is_ambiguous) {
+      problem(
+          {ErrorCode::kRefused, 0, 0, "has its elements twice; readers differ in what they take"});
+    } else if (!range) {
       problem(range.error());
     } else if (!weights) {
       problem(weights.error());

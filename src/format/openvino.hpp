@@ -27,6 +27,7 @@ struct OpenvinoLayer {
   std::string type;
   std::string opset;  // "opset1"
   std::optional<OpenvinoConst> data;
+  bool is_ambiguous = false;  // it has data twice
 };
 
 struct OpenvinoEdge {

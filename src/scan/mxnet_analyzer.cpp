@@ -66,8 +66,7 @@ void MxnetAnalyzer::run() {
   if (const auto twice = tree_.repeated_key()) report_.odd(*twice, "a key stands there twice");
   // Graphs stand in nodes of graphs.
   for (const JsonNode& node : tree_.nodes()) {
-    const bool is_attribute =
-        node.parent != JsonNode::kNone && tree_.at(node.parent).key == "attrs";
+    const bool is_attribute = node.key == "attrs" || node.key == "attr" || node.key == "param";
     if (!is_attribute && tree_.member(node, "nodes") != nullptr) judge_graph(node);
   }
 }

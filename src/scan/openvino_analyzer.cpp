@@ -79,6 +79,7 @@ void judge_layer(const OpenvinoLayer& layer, ModelReport& report) {
   }
   if (layer.type != "Const") return;
   if (!layer.data) return report.bounds(layer.offset, "a constant without elements", layer.name);
+  if (layer.is_ambiguous) report.bounds(layer.offset, "a constant with elements twice", layer.name);
   const auto range = format::openvino_range(*layer.data);
   if (!range) report.bounds(layer.offset, range.error().what, layer.name);
 }

@@ -138,8 +138,8 @@ class XgboostAnalyzer {
   void judge_path(const JsonNode& tree, Numbers left, Numbers right);
 
   const JsonNode* find(const JsonNode& object, std::initializer_list<std::string_view> path) const;
-  // Numbers of a member; nothing if it is absent, or no array of numbers.
-  Numbers numbers(const JsonNode& object, std::string_view key) const;
+  // Numbers of a member; nothing if it is absent. What is no array of numbers alone is reported.
+  Numbers numbers(const JsonNode& object, std::string_view key);
   std::size_t length(const JsonNode& array) const;
   // A parameter, which is a number as text. `otherwise` if it is absent or no number.
   std::uint64_t parameter(const JsonNode* node, std::uint64_t otherwise);
@@ -160,10 +160,13 @@ const JsonNode* XgboostAnalyzer::find(const JsonNode& object,
   return node;
 }
 
-XgboostAnalyzer::Numbers XgboostAnalyzer::numbers(const JsonNode& object,
-                                                  std::string_view key) const {
+XgboostAnalyzer::Numbers XgboostAnalyzer::numbers(const JsonNode& object, std::string_view key) {
   const JsonNode* const array = tree_.member(object, key);
-  return array == nullptr ? Numbers() : tree_.numbers(*array);
+  if (array == nullptr) return {};
+  if (array->first != JsonNode::kNone || array->kind < JsonKind::kArray) {
+    report_.bounds(array->offset, "something else than numbers in place of numbers", key);
+  }
+  return tree_.numbers(*array);
 }
 
 std::size_t XgboostAnalyzer::length(const JsonNode& array) const {
@@ -221,7 +224,7 @@ void XgboostAnalyzer::judge_key(const JsonNode& node) {
 }
 
 void XgboostAnalyzer::judge_learner(const JsonNode& learner) {
-  features_ = parameter(find(learner, {"learner_model_param", "num_feature"}), UINT64_MAX);
+  features_ = parameter(find(learner, {"learner_model_param", "num_feature"}), 0);
   groups_ = std::max(parameter(find(learner, {"learner_model_param", "num_class"}), 1),
                      parameter(find(learner, {"learner_model_param", "num_target"}), 1));
   groups_ = std::max<std::uint64_t>(groups_, 1);

@@ -14,7 +14,7 @@ using testing::IsEmpty;
 std::string graph(const std::string& op, const std::string& inputs = "[[0,0,0]]",
                   const std::string& more = "", const std::string& heads = "[[1,0,0]]") {
   return R"({"nodes":[{"op":"null","name":"x","inputs":[]},{"op":")" + op +
-         R"(","name":"y","attrs":{"nodes":"1"},"inputs":)" + inputs + more +
+         R"(","name":"y","attrs":{"nodes":"1","kernel":"2"},"inputs":)" + inputs + more +
          R"(}],"arg_nodes":[0],"node_row_ptr":[0,1,2],"heads":)" + heads +
          R"(,"attrs":{"mxnet_version":["int",10901]}})";
 }

@@ -60,6 +60,10 @@ TEST(Openvino, FindsWhatPointsToNothing) {
   EXPECT_THAT(rules_with([](Model& m) { m.shape = "4294967296, 4294967296"; }), found);
   EXPECT_THAT(rules_with([](Model& m) { m.shape = "2,,3"; }), found);
   EXPECT_THAT(rules_with([](Model& m) { m.type = "f31"; }), found);
+  EXPECT_THAT(rules_with([](Model& m) {
+                m.size = R"(99"/><data element_type="f32" shape="2,3" offset="0" size="24)";
+              }),
+              found);
   EXPECT_THAT(rules_with([](Model& m) { m.edge = R"(<edge from-layer="0" to-layer="7"/>)"; }),
               found);
   // Layers of a body are no layers of the net.

@@ -46,6 +46,7 @@ TEST(Xgboost, FindsWhatDoesNotFitTheTree) {
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.features = "[1,0]"; }), found);
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.parents = "[2147483647,0,3]"; }), found);
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.conditions = "[0.5]"; }), found);
+  EXPECT_THAT(rules_with([](XgboostModel& m) { m.features = R"([9,0,"x"])"; }), found);
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.nodes = "4"; }), found);
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.nodes = "many"; }), found);
   EXPECT_THAT(rules_with([](XgboostModel& m) { m.trees = "2"; }), found);

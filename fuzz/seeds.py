@@ -17,6 +17,9 @@ import zlib
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
 sys.path.insert(0, os.path.join(TESTS, "differential"))
 import streams  # noqa: E402
+sys.path.insert(0, os.path.join(TESTS, "cli"))
+import model_files  # noqa: E402
+from model_files import message  # noqa: E402
 
 
 def recipes():
@@ -306,9 +309,11 @@ def main():
     zarr = {"zarr_format": 2, "shape": [2, 3], "chunks": [2, 2], "dtype": "<f4", "compressor": {"id": "zstd"},
             "filters": [{"id": "pickle"}], "order": "C", "fill_value": None}
     seeds += [json.dumps(zarr).encode(), *flax(), *tensor_bundle(), *skops(), *torch7(), *rdata(), *mxnet()]
+    seeds += [*model_files.honest().values(), *model_files.hostile().values()]
     for seed in seeds:
         with open(os.path.join(sys.argv[1], hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -14,29 +14,39 @@
 namespace tare::format {
 
 enum class PartKind : std::uint8_t {
-  kPickle,        // a pickle stream, maybe with more behind it
-  kScriptPickle,  // the same in an archive of TorchScript, whose classes are code of the archive
-  kTorchScript,   // TorchScript source code
-  kNativeCode,    // compiled code, or what a loader compiles, or how
-  kTensorData,    // raw elements that a tensor refers to
-  kPlainText,     // a known record of plain text, with legal content
-  kTensorHeader,  // a validated header without code
-  kTemplate,      // a Jinja template
-  kConfig,        // JSON of a Hugging Face library
-  kKerasConfig,   // JSON of Keras
-  kHydraConfig,   // YAML that Hydra may instantiate
-  kMarManifest,   // JSON of a TorchServe archive
-  kImage,         // JSON of a container image
-  kNested,        // a file of any format
-  kOnnx,          // an ONNX model: graphs and functions
-  kTflite,        // a TensorFlow Lite model
-  kTensorflow,    // a SavedModel, MetaGraph or graph of TensorFlow
-  kProgram,       // an executable or a library
-  kSkops,         // the schema of a skops file: a tree of nodes that its loader makes objects of
-  kTorch7,        // an object of Torch7
-  kRdata,         // a serialized object of R
-  kRecognised,    // of a format that tare knows by its signature alone
-  kUnknown,       // nothing here understands it
+  kPickle,          // a pickle stream, maybe with more behind it
+  kScriptPickle,    // the same in an archive of TorchScript, whose classes are code of the archive
+  kTorchScript,     // TorchScript source code
+  kNativeCode,      // compiled code, or what a loader compiles, or how
+  kTensorData,      // raw elements that a tensor refers to
+  kPlainText,       // a known record of plain text, with legal content
+  kTensorHeader,    // a validated header without code
+  kTemplate,        // a Jinja template
+  kConfig,          // JSON of a Hugging Face library
+  kKerasConfig,     // JSON of Keras
+  kHydraConfig,     // YAML that Hydra may instantiate
+  kMarManifest,     // JSON of a TorchServe archive
+  kImage,           // JSON of a container image
+  kNested,          // a file of any format
+  kOnnx,            // an ONNX model: graphs and functions
+  kTflite,          // a TensorFlow Lite model
+  kTensorflow,      // a SavedModel, MetaGraph or graph of TensorFlow
+  kProgram,         // an executable or a library
+  kSkops,           // the schema of a skops file: a tree of nodes that its loader makes objects of
+  kTorch7,          // an object of Torch7
+  kRdata,           // a serialized object of R
+  kXgboost,         // a model of XGBoost in JSON or UBJSON
+  kLightgbm,        // a model of LightGBM
+  kCatboost,        // a model of CatBoost
+  kPmml,            // a model as PMML
+  kOpenvino,        // a model as OpenVINO IR
+  kCoreml,          // a model of CoreML
+  kCoremlManifest,  // the manifest of a package of CoreML
+  kPaddle,          // a program of PaddlePaddle
+  kMxnet,           // a graph of MXNet
+  kNativeModel,     // a model that is native code, known by its signature
+  kRecognised,      // of a format that tare knows by its signature alone
+  kUnknown,         // nothing here understands it
 };
 
 struct Part {
@@ -60,7 +70,6 @@ enum class NoteKind : std::uint8_t {
   kOutside,     // reading it reads another file of its choice
   kLink,        // a name for something else in the same file
   kPlugin,      // reading it takes code that is not in the library
-  kEntity,      // XML that makes its reader open files or addresses
   kOddName,     // a tensor has a name that a program may trip over; the path is that name
   // Of GGUF: what readers differ about, what lies outside of the file, what overflows.
   kGgufHeader,
@@ -165,7 +174,18 @@ extern const Format kSkops;
 extern const Format kTorch7;
 extern const Format kRdata;
 extern const Format kZarr;
+extern const Format kXgboost;
+extern const Format kLightgbm;
+extern const Format kCatboost;
+extern const Format kPmml;
+extern const Format kOpenvino;
+extern const Format kCoreml;
+extern const Format kCoremlManifest;
+extern const Format kCoremlWeights;
+extern const Format kPaddle;
+extern const Format kPaddleParams;
 extern const Format kMxnet;
+extern const Format kMxnetGraph;
 extern const Format kPickle;
 
 }  // namespace tare::format

@@ -1,14 +1,27 @@
 #include "format/json_tree.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 
 #include "io/utf8.hpp"
 
 namespace tare::format {
+namespace {
 
-Result<JsonTree> JsonTree::parse(std::string_view text) {
+// What is no number of a double becomes infinite, which is no index of anything.
+double number_of(std::string_view text) {
+  double value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  return read.ec == std::errc() ? value : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+Result<JsonTree> JsonTree::parse(std::string_view text, JsonNumbers numbers) {
   if (!is_utf8(text)) return fail(ErrorCode::kMalformed, "invalid JSON: it is not UTF-8", 0);
   JsonTree tree;
+  tree.packs_numbers_ = numbers == JsonNumbers::kPacked;
   JsonReader json(text, 0, *tree.arena_);
   json.allow_python_numbers();
   if (auto read = tree.fill(json); !read) return std::unexpected(read.error());
@@ -48,26 +61,55 @@ bool JsonTree::read_value(JsonReader& json, std::string_view key) {
   const char first = json.peek();
   node.offset = json.offset();
   node.key = key;
-  const auto index = static_cast<std::uint32_t>(nodes_.size());
   if (first == '{' || first == '[') {
     json.consume(first);
     node.kind = first == '{' ? JsonKind::kObject : JsonKind::kArray;
+    if (packs_numbers_ && first == '[') read_numbers(json, node);
   } else if (!read_scalar(json, node)) {
     return false;
   }
+  const bool opens = node.kind == JsonKind::kObject || node.kind == JsonKind::kArray;
+  if (opens && open_.size() >= JsonReader::kMaxDepth) {
+    return json.fail_here(ErrorCode::kLimit, "invalid JSON: nested too deeply");
+  }
+  add(node);
+  return true;
+}
+
+void JsonTree::add(const JsonNode& node) {
+  const auto index = static_cast<std::uint32_t>(nodes_.size());
+  nodes_.push_back(node);
   if (!open_.empty()) {
     Open& around = open_.back();
-    node.parent = around.node;
+    nodes_.back().parent = around.node;
     (around.last == JsonNode::kNone ? nodes_[around.node].first : nodes_[around.last].next) = index;
     around.last = index;
   }
-  nodes_.push_back(node);
-  if (first != '{' && first != '[') return true;
-  if (open_.size() >= JsonReader::kMaxDepth) {
-    return json.fail_here(ErrorCode::kLimit, "invalid JSON: nested too deeply");
+  if (node.kind == JsonKind::kObject || node.kind == JsonKind::kArray) open_.push_back({index});
+}
+
+// The rest of an array, if it holds numbers and nothing else. If not, it is as if nothing was read;
+// what is read twice stands in no other array.
+bool JsonTree::read_numbers(JsonReader& json, JsonNode& node) {
+  const char* const start = json.place();
+  const std::size_t first = numbers_.size();
+  while (numbers_.size() < kMaxNumbers) {
+    const char begin = json.peek();
+    const bool is_number =
+        (begin >= '0' && begin <= '9') || begin == '-' || begin == 'N' || begin == 'I';
+    const char* const from = json.place();
+    if (!is_number || !json.skip_value(0)) break;
+    numbers_.push_back(number_of({from, static_cast<std::size_t>(json.place() - from)}));
+    if (json.consume(',')) continue;
+    if (!json.consume(']')) break;
+    node.kind = JsonKind::kNumbers;
+    node.numbers = static_cast<std::uint32_t>(first);
+    node.count = static_cast<std::uint32_t>(numbers_.size() - first);
+    return true;
   }
-  open_.push_back({index});
-  return true;
+  numbers_.resize(first);
+  json.go_to(start);
+  return false;
 }
 
 bool JsonTree::read_scalar(JsonReader& json, JsonNode& node) {

@@ -3,6 +3,7 @@
 #include "format/folder.hpp"
 #include "format/format.hpp"
 #include "format/onnx.hpp"
+#include "format/openvino.hpp"
 #include "format/shards.hpp"
 #include "format/tensor_bundle.hpp"
 #include "format/torch_distributed.hpp"
@@ -21,6 +22,9 @@ std::expected<Model, Failure> open_input(const std::filesystem::path& path, Inpu
   }
   if (found.size() == 1 && found.front() == &format::kZarr) {
     return format::open_zarr(path, std::move(input));
+  }
+  if (found.size() == 1 && found.front() == &format::kOpenvino) {
+    return format::open_openvino(path, std::move(input));
   }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);

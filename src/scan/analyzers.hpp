@@ -74,4 +74,31 @@ void analyze_torch7(const format::Part& part, Findings& findings);
 // A serialized object of R: what is code in it, and what runs when it is read or used.
 void analyze_rdata(const format::Part& part, Findings& findings);
 
+// A model of XGBoost: names, and every index that prediction follows.
+void analyze_xgboost(const format::Part& part, Findings& findings);
+
+// A model of LightGBM: lines, sizes, and every index that prediction follows.
+void analyze_lightgbm(const format::Part& part, Findings& findings);
+
+// A model of CatBoost: every index that prediction follows.
+void analyze_catboost(const format::Part& part, Findings& findings);
+
+// A model as PMML: what makes a reader open files or run code, elements that PMML does not have.
+void analyze_pmml(const format::Part& part, Findings& findings);
+
+// A model as OpenVINO IR: layers of libraries, constants and edges that point to nothing.
+void analyze_openvino(const format::Part& part, Findings& findings);
+
+// A model of CoreML: classes that an app has to bring, other files, operators.
+void analyze_coreml(const format::Part& part, Findings& findings);
+
+// The manifest of a package of CoreML: paths.
+void analyze_coreml_manifest(const format::Part& part, Findings& findings);
+
+// A program of PaddlePaddle: operators, and blocks that are not there.
+void analyze_paddle(const format::Part& part, Findings& findings);
+
+// A graph of MXNet: operators, and nodes that are not there.
+void analyze_mxnet(const format::Part& part, Findings& findings);
+
 }  // namespace tare

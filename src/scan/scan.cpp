@@ -42,8 +42,6 @@ const Rule& rule_of(format::NoteKind kind) {
       return scan_rules::kHdf5Link;
     case format::NoteKind::kPlugin:
       return scan_rules::kHdf5Plugin;
-    case format::NoteKind::kEntity:
-      return scan_rules::kXmlEntity;
     case format::NoteKind::kOddName:
       return scan_rules::kTensorName;
     case format::NoteKind::kGgufHeader:
@@ -166,6 +164,8 @@ class FileScanner {
   void judge_pickle(const format::Part& part, const Task& task, Streams streams);
   // Bytes that no format reads, or that one could not read: a pickle may stand in them.
   void search(const format::Part& part, const Task& task);
+  // Texts that stand for bytes, in what a format reads.
+  void search_texts(const format::Part& part, const Task& task);
   void add_task(const format::Part& part, const Task& task);
   // What a part is besides what its name says.
   void add_others(const format::Part& part, const Task& task);
@@ -383,6 +383,32 @@ void FileScanner::judge(const format::Part& part, const Task& task) {
       return analyze_torch7(part, findings_);
     case format::PartKind::kRdata:
       return analyze_rdata(part, findings_);
+    case format::PartKind::kXgboost:
+      analyze_xgboost(part, findings_);
+      return search_texts(part, task);
+    case format::PartKind::kLightgbm:
+      analyze_lightgbm(part, findings_);
+      return search_texts(part, task);
+    case format::PartKind::kCatboost:
+      analyze_catboost(part, findings_);
+      return search_texts(part, task);
+    case format::PartKind::kPmml:
+      analyze_pmml(part, findings_);
+      return search_texts(part, task);
+    case format::PartKind::kOpenvino:
+      analyze_openvino(part, findings_);
+      return search_texts(part, task);
+    case format::PartKind::kCoreml:
+      return analyze_coreml(part, findings_);
+    case format::PartKind::kCoremlManifest:
+      return analyze_coreml_manifest(part, findings_);
+    case format::PartKind::kPaddle:
+      return analyze_paddle(part, findings_);
+    case format::PartKind::kMxnet:
+      return analyze_mxnet(part, findings_);
+    case format::PartKind::kNativeModel:
+      findings_.add(scan_rules::kModelNative, part.path, part.base, describe_content(part.bytes));
+      return;
     case format::PartKind::kTensorData:
       report_.tensor_bytes += part.bytes.size();
       return;
@@ -464,6 +490,10 @@ void FileScanner::search(const format::Part& part, const Task& task) {
         {part.path, format::PartKind::kPickle, part.bytes.subspan(at), offset, part.base + at},
         task, Streams::kFirst);
   }
+  search_texts(part, task);
+}
+
+void FileScanner::search_texts(const format::Part& part, const Task& task) {
   for (DecodedText& text : find_encoded_pickles(part.bytes)) {
     findings_.add(scan_rules::kPickleHidden, part.path, part.base + text.offset,
                   "a text here decodes to a pickle");

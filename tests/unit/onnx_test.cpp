@@ -239,11 +239,18 @@ TEST(Onnx, JudgesSparseTensors) {
               ElementsAre("TARE-ONNX-005"));
 }
 
+TEST(Onnx, KnowsTheOperatorsOfItsOwnDomainsByName) {
+  EXPECT_THAT(onnx_rules(model(node("Thing"))), ElementsAre("TARE-ONNX-004"));
+  EXPECT_THAT(onnx_rules(model(node("Relu", "com.microsoft.nchwc"))), ElementsAre("TARE-ONNX-004"));
+  EXPECT_THAT(onnx_rules(model(node("Conv", "com.microsoft.nchwc"))), IsEmpty());
+}
+
 TEST(Onnx, FindsWhatParsersReadDifferently) {
-  const std::string second = pb_bytes(7, node("Thing"));
+  const std::string second = pb_bytes(7, node("Relu"));
   EXPECT_THAT(onnx_rules(model("", second)), ElementsAre("TARE-ONNX-006"));
   EXPECT_THAT(onnx_rules(model("", pb_number(99, 1))), ElementsAre("TARE-ONNX-006"));
-  EXPECT_THAT(onnx_rules(model(node("A", "", pb_bytes(4, "B")))), ElementsAre("TARE-ONNX-006"));
+  EXPECT_THAT(onnx_rules(model(node("Relu", "", pb_bytes(4, "Abs")))),
+              ElementsAre("TARE-ONNX-006"));
   EXPECT_THAT(onnx_rules(model(initializer(tensor("t", {1}, 1, raw("abcd") + pb_number(2, 6))))),
               ElementsAre("TARE-ONNX-006"));
 }

@@ -65,8 +65,9 @@ TEST(Tensorflow, RecognisesEveryMessage) {
 }
 
 TEST(Tensorflow, FindsOperatorsThatReachOut) {
-  for (const char* op : {"ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "MatchingFiles",
-                         "TextLineDataset", "RpcCall", "ImmutableConst", "XlaLaunch"}) {
+  for (const char* op : {"ReadFile", "FixedUnigramCandidateSampler", "Skipgram", "WriteFile",
+                         "PyFunc", "EagerPyFunc", "MatchingFiles", "TextLineDataset", "RpcCall",
+                         "ImmutableConst", "XlaLaunch"}) {
     const std::string bad = node("bad", op);
     EXPECT_THAT(rules_of(kPlain + bad), ElementsAre("TARE-TF-001")) << op;
     EXPECT_THAT(rules_of(saved_model(meta_graph(kPlain + bad))), ElementsAre("TARE-TF-001")) << op;

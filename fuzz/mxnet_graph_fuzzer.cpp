@@ -1,0 +1,8 @@
+// Any bytes as an MXNet graph.
+#include "graph_formats.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const tare::ByteSpan bytes = std::as_bytes(std::span(data, size));
+  tare::check_format(tare::format::kMxnetGraph, bytes);
+  return 0;
+}

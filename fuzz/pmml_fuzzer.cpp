@@ -1,0 +1,7 @@
+// Any bytes as PMML.
+#include "graph_formats.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  tare::check_format(tare::format::kPmml, std::as_bytes(std::span(data, size)));
+  return 0;
+}

@@ -9,7 +9,8 @@
 namespace tare::cli {
 
 void print_error(std::string_view subject, std::string_view what) {
-  const std::string line = "tare: " + report::printable(subject) + ": " + std::string(what) + "\n";
+  const std::string name = remote::display_name(subject);
+  const std::string line = "tare: " + report::printable(name) + ": " + std::string(what) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
@@ -48,11 +49,16 @@ std::expected<Model, Failure> open_argument(const std::string& path) {
 
 }  // namespace
 
-std::optional<Model> open_or_tell(const std::string& path) {
-  auto model = open_argument(path);
+std::optional<Model> open_or_tell(const std::string& path, RemoteModel& remote) {
+  auto model = remote::is_remote(path) ? remote.open(path) : open_argument(path);
   if (model) return std::move(*model);
   print_error(path, model.error());
   return std::nullopt;
+}
+
+std::optional<Model> open_or_tell(const std::string& path) {
+  RemoteModel remote;
+  return open_or_tell(path, remote);
 }
 
 void print_error(std::string_view path, const SelectFailure& failure) {

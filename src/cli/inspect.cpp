@@ -16,7 +16,8 @@ void add_inspect(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("PATH", arguments->path,
-                   "a model file, the index of a sharded one, a folder, or a pattern")
+                   "a model file, the index of a sharded one, a folder, a pattern, or\n"
+                   "https://, hf://ORG/MODEL, s3://BUCKET/KEY")
       ->required();
   command->add_flag(
       "--tree", arguments->options.tree,
@@ -32,15 +33,18 @@ void add_inspect(CLI::App& app, int& exit_code) {
       "  tare inspect --tree --depth 2 model.safetensors.index.json\n"
       "  tare inspect --json model.safetensors");
   command->callback([arguments, &exit_code] {
-    const auto model = open_or_tell(arguments->path);
+    RemoteModel remote;
+    const auto model = open_or_tell(arguments->path, remote);
     if (!model) {
       exit_code = kError;
       return;
     }
-    const auto& options = arguments->options;
-    const bool printed =
-        print(arguments->json ? report::inspect_json(arguments->path, *model, options)
-                              : report::inspect_text(arguments->path, *model, options));
+    auto options = arguments->options;
+    const auto fetched = remote.fetched();
+    if (fetched) options.fetched = &*fetched;
+    const std::string name = remote::display_name(arguments->path);
+    const bool printed = print(arguments->json ? report::inspect_json(name, *model, options)
+                                               : report::inspect_text(name, *model, options));
     exit_code = printed ? kOk : kError;
   });
 }

@@ -18,7 +18,8 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
 
 class ExternalFiles {
  public:
-  explicit ExternalFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  ExternalFiles(std::filesystem::path folder, const OpenInput& open)
+      : folder_(std::move(folder)), open_(open) {}
 
   Result<ByteSpan> elements(const OnnxTensorView& tensor, std::uint64_t bytes);
   std::vector<ModelFile> take();
@@ -27,6 +28,7 @@ class ExternalFiles {
   Result<ByteSpan> file(std::string_view name);
 
   std::filesystem::path folder_;
+  const OpenInput& open_;
   std::map<std::string, Result<Input>, std::less<>> files_;
 };
 
@@ -39,7 +41,7 @@ Result<ByteSpan> ExternalFiles::file(std::string_view name) {
     std::error_code ignored;
     auto input = std::filesystem::is_symlink(path, ignored)
                      ? fail(ErrorCode::kRefused, "its elements are behind a link")
-                     : Input::map(path);
+                     : open_(path);
     found = files_.emplace(std::string(name), std::move(input)).first;
   }
   if (!found->second) return std::unexpected(found->second.error());
@@ -95,8 +97,9 @@ bool is_inside_folder(std::string_view path) {
   return true;
 }
 
-std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input) {
-  ExternalFiles external(path.parent_path());
+std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open) {
+  ExternalFiles external(path.parent_path(), open);
   ReadContext context = context_of(input.bytes());
   auto contents = read_onnx(input.bytes(), context,
                             [&external](const OnnxTensorView& tensor, std::uint64_t bytes) {

@@ -49,6 +49,7 @@ std::string inspect_json(std::string_view path, const Model& model, const Inspec
   document["schema_version"] = kSchemaVersion;
   document["path"] = path;
   document["format"] = model.format();
+  if (options.fetched != nullptr) document["fetched"] = fetched_json(*options.fetched);
   document["shards"] = Json::array();
   for (const ModelFile& file : model.files()) {
     if (!file.name.empty()) document["shards"].push_back(file.name);
@@ -184,6 +185,7 @@ std::string convert_json(const ConvertedModel& converted) {
   document["path"] = converted.path;
   document["key"] = converted.selection.key;
   document["dry_run"] = converted.dry_run;
+  if (converted.fetched != nullptr) document["fetched"] = fetched_json(*converted.fetched);
   document["files"] = Json::array();
   for (const WrittenFile& file : summary.files) {
     document["files"].push_back(

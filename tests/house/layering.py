@@ -2,6 +2,7 @@
 """Arrows point down: who may include whom.
 
     cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
+    cli, report, fetch -> remote -> io
     capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
@@ -23,6 +24,8 @@ FORMAT = CORE | READERS | {"object", "format"}
 # Layer: the layers it may include, besides itself.
 BELOW = {
     "io": set(),
+    "remote": CORE,
+    "fetch": CORE | {"remote"},
     "archive": CORE,
     "pickle": CORE,
     "tensor": CORE,
@@ -32,10 +35,10 @@ BELOW = {
     "convert": FORMAT,
     "craft": FORMAT,
     # A report tells what scan and convert return; their public headers say what that is.
-    "report": FORMAT | {"public scan", "public convert"},
+    "report": FORMAT | {"public scan", "public convert", "remote"},
     "sandbox": CORE,
     "capi": FORMAT,
-    "cli": FORMAT | {"scan", "convert", "craft", "report", "sandbox"},
+    "cli": FORMAT | {"scan", "convert", "craft", "report", "sandbox", "remote"},
 }
 
 # Public header, below include/tare/: the layer that it belongs to.
@@ -167,6 +170,9 @@ INJECTIONS = [
     ("src/scan/scan.cpp", '#include "tare/craft.hpp"'),
     ("src/report/text.cpp", '#include "scan/policy.hpp"'),
     ("src/sandbox/sandbox.cpp", '#include "tare/pickle.hpp"'),
+    ("src/fetch/session.cpp", '#include "tare/scan.hpp"'),
+    ("src/remote/fetcher.cpp", '#include "format/format.hpp"'),
+    ("src/cli/scan.cpp", '#include "fetch/client.hpp"'),
     ("include/tare/scan.hpp", '#include "scan/policy.hpp"'),
     ("include/tare/scan.hpp", "#include <fmt/format.h>"),
     ("include/tare/scan.hpp", "#include <unistd.h>"),

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 
 #include "io/spool.hpp"
@@ -19,8 +20,9 @@ constexpr std::uint64_t kMaxSize = std::uint64_t{64} << 40;
 constexpr std::uint64_t kMegabytePages = (std::uint64_t{1} << 20) / PagedFile::kPage;
 constexpr std::uint64_t kMaxAhead = 128 * kMegabytePages;
 constexpr std::uint64_t kMaxExpected = 1024 * kMegabytePages;
-// The end of a file, where archives have their directory, is fetched in one piece.
-constexpr std::uint64_t kTailPages = PagedFile::kFirst / PagedFile::kPage;
+// The end of a file is fetched in one piece: archives have their directory there, and the record
+// behind it is looked for in the last 65,557 bytes.
+constexpr std::uint64_t kTailPages = 20;
 // Each isolated piece costs the kernel two areas of memory, of which it has 65,530: after so many
 // the pieces become twice as large.
 constexpr std::uint64_t kIsolatedOfSize = 1024;
@@ -262,6 +264,8 @@ PagedFile::Window PagedFile::choose(std::uint64_t page) {
     const std::uint64_t rest = (expected_to_ - byte + kPage - 1) / kPage;
     window = {page, std::min(rest, kMaxExpected)};
   }
+  // What looks at every power of two, as readers of HDF5 do, is no reader that goes on.
+  if (std::has_single_bit(window.end()) && window.count > 1) ++window.count;
   window = cut(window, page);
   last_[next_last_++ % std::size(last_)] = window;
   return window;

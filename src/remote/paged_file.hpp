@@ -35,8 +35,8 @@ enum class OnFailure : std::uint8_t { kEndProcess, kRemember };
 class PagedFile final : public Pager, public Receiver {
  public:
   static constexpr std::uint64_t kPage = 4096;
-  // Of a file that is opened.
-  static constexpr std::uint64_t kFirst = std::uint64_t{64} << 10;
+  // Of a file that is opened: a page more than a power of two, see choose().
+  static constexpr std::uint64_t kFirst = (std::uint64_t{64} << 10) + kPage;
 
   // `file` has ranges. `name` is for the line on stderr.
   static std::shared_ptr<PagedFile> create(Fetcher& fetcher, const Fetcher::File& file,

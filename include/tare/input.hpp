@@ -19,9 +19,9 @@ namespace tare {
 
 class RegularFile;
 
-// Bytes that are brought when they are touched, by whoever made the mapping: tare's files on servers
-// (docs/remote.md). What cannot be brought never reads as something else to a caller that asks the
-// owner of the mapping in the end.
+// Bytes that are brought when they are touched, by whoever made the mapping: tare's files on
+// servers (docs/remote.md). What cannot be brought never reads as something else to a caller that
+// asks the owner of the mapping in the end.
 class Pager {
  public:
   virtual ~Pager() = default;

@@ -72,7 +72,8 @@ std::filesystem::path default_output(const std::string& input, ConvertTarget tar
     path /= "model";
   }
   // Files without a name of their own.
-  if ((!remote::is_remote(input) && is_pattern(input)) || path.filename() == ".metadata") path.replace_filename("model");
+  if ((!remote::is_remote(input) && is_pattern(input)) || path.filename() == ".metadata")
+    path.replace_filename("model");
   // Of an index, the name of what it is the index of.
   if (path.string().ends_with(".index.json")) path.replace_extension().replace_extension();
   const auto* found = std::ranges::find(kTargets, target, &Target::target);

@@ -30,7 +30,8 @@ Result<void> add_files(const std::string& document, const remote::HubSpec& hub,
     const std::string spec = hub.file(path->text);
     // A name that would be another place is none.
     if (!remote::HubSpec::parse(spec)) {
-      return fail(ErrorCode::kRefused, "the hub lists a file that stands outside of the repository");
+      return fail(ErrorCode::kRefused,
+                  "the hub lists a file that stands outside of the repository");
     }
     files.push_back(spec);
   }
@@ -43,7 +44,7 @@ std::string_view name_of(std::string_view spec) {
 
 bool is_model_name(std::string_view name) {
   static constexpr std::array<std::string_view, 15> kExtensions = {
-      ".safetensors", ".bin", ".pt",   ".pth",  ".ckpt",   ".gguf", ".onnx", ".h5",
+      ".safetensors", ".bin", ".pt",  ".pth", ".ckpt",   ".gguf",   ".onnx",  ".h5",
       ".keras",       ".npz", ".npy", ".pkl", ".pickle", ".joblib", ".tflite"};
   return std::ranges::any_of(kExtensions, [&](auto end) { return name.ends_with(end); });
 }

@@ -1,5 +1,5 @@
-// Files on servers, for the verbs: tare-fetch is started when the first one is named, before any input
-// is read (docs/remote.md).
+// Files on servers, for the verbs: tare-fetch is started when the first one is named, before any
+// input is read (docs/remote.md).
 #pragma once
 
 #include <optional>

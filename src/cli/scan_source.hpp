@@ -41,7 +41,7 @@ class ScanSource {
   std::optional<FoundFile> begin(std::string path, bool named);
 
   std::deque<std::string> paths_;
-  std::deque<std::string> matches_;  // of a pattern
+  std::deque<std::string> matches_;     // of a pattern
   std::deque<std::string> repository_;  // specs of files
   std::string repository_name_;
   const PathFilter& filter_;

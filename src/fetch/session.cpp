@@ -207,8 +207,7 @@ Status Session::fetch_whole(File& file, std::uint64_t most) {
   const auto send = [this](const Answer&, ByteSpan bytes) { return send_bytes(bytes); };
   unsigned failures = 0;
   for (;;) {
-    const Outcome outcome =
-        get_again(file, {Wanted::Kind::kWhole, 0, most, &file.validator}, send);
+    const Outcome outcome = get_again(file, {Wanted::Kind::kWhole, 0, most, &file.validator}, send);
     const std::uint64_t size = file.validator.size;
     const bool is_short = size != Opened::kUnknownSize && outcome.bytes < size;
     if (outcome.status == Status::kOk) return is_short ? Status::kLost : Status::kOk;

@@ -161,7 +161,8 @@ Model PartReader::finish(Input metadata, ModelContents contents) {
 }  // namespace
 
 std::expected<Model, Failure> open_distributed(const std::filesystem::path& path, Input input,
-                                               DistributedMetadata metadata, const OpenInput& open) {
+                                               DistributedMetadata metadata,
+                                               const OpenInput& open) {
   PartReader reader(metadata);
   if (auto mapped = reader.map_files(metadata, path.parent_path(), open); !mapped) {
     return std::unexpected(mapped.error());

@@ -42,7 +42,8 @@ Result<std::unique_ptr<Fetcher>> Fetcher::start(const std::string& program) {
   const UniqueFd theirs(ends[1]);
   pid_t process = 0;
   if (const int failed = spawn(process, program, theirs.get()); failed != 0) {
-    return std::unexpected(system_error(failed, "cannot start tare-fetch, which stands beside tare"));
+    return std::unexpected(
+        system_error(failed, "cannot start tare-fetch, which stands beside tare"));
   }
   return std::unique_ptr<Fetcher>(new Fetcher(process, std::move(ours)));
 }
@@ -155,7 +156,8 @@ Result<void> Fetcher::get_whole(std::uint32_t file, std::uint64_t most, Receiver
   bool kept = true;
   for (;;) {
     const auto frame = receive_frame();
-    if (!frame || frame->length > most - offset) return std::unexpected(error_of(Status::kProtocol));
+    if (!frame || frame->length > most - offset)
+      return std::unexpected(error_of(Status::kProtocol));
     if (frame->status == Status::kEnd && kept) return {};
     if (frame->status == Status::kEnd) return fail(ErrorCode::kIo, "cannot keep the file");
     if (frame->status != Status::kOk) return std::unexpected(error_of(frame->status));

@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <utility>
 
 #include "io/spool.hpp"
 #include "io/write_all.hpp"
@@ -262,7 +263,9 @@ PagedFile::Window PagedFile::choose(std::uint64_t page) {
   const std::uint64_t byte = page * kPage;
   if (byte + kPage > expected_from_ && byte < expected_to_) {
     const std::uint64_t rest = (expected_to_ - byte + kPage - 1) / kPage;
-    window = {page, std::min(rest, kMaxExpected)};
+    // memcpy() begins with the end of what it copies.
+    const std::uint64_t before = std::min(page - expected_from_ / kPage, kMegabytePages);
+    window = {page - before, before + std::min(rest, kMaxExpected)};
   }
   // What looks at every power of two, as readers of HDF5 do, is no reader that goes on.
   if (std::has_single_bit(window.end()) && window.count > 1) ++window.count;
@@ -274,21 +277,22 @@ PagedFile::Window PagedFile::choose(std::uint64_t page) {
 // Asks for the page, unless it is on its way, and takes what comes up to it and a bit more.
 bool PagedFile::bring(std::uint64_t page) {
   const std::uint64_t wanted = std::min(size_, (page + 1) * kPage);
-  const bool on_the_way = fetcher_.is_bringing(*this) && page * kPage >= published_ &&
-                          wanted <= fetcher_.end();
+  const bool on_the_way =
+      fetcher_.is_bringing(*this) && page * kPage >= published_ && wanted <= fetcher_.end();
   if (!on_the_way) {
     if (!fetcher_.drain()) return fail(error_of(fetcher_.last_status()));
     if (error_ || is_present(page)) return !error_;
     const Window window = choose(page);
     const std::uint64_t offset = window.first * kPage;
+    // What is written there from now on stays.
+    punch(std::exchange(closed_, Window{}));
     ++requests_;
     published_ = offset;
     if (!fetcher_.begin(number_, offset, std::min(size_, window.end() * kPage) - offset, *this)) {
       return fail(error_of(fetcher_.last_status()));
     }
   }
-  const std::uint64_t stop =
-      std::min(fetcher_.end(), page * kPage + kMegabytePages * kPage);
+  const std::uint64_t stop = std::min(fetcher_.end(), page * kPage + kMegabytePages * kPage);
   while (fetcher_.is_bringing(*this) && fetcher_.next() < stop) {
     if (!fetcher_.take_piece()) return fail(error_of(fetcher_.last_status()));
   }
@@ -312,10 +316,9 @@ void PagedFile::on_fault(const std::byte* address) {
 // Nobody can be told here: see the head of the header.
 void PagedFile::give_up(const std::byte* address) {
   const std::uint64_t from = static_cast<std::uint64_t>(address - begin_) / kPage * kPage;
-  const bool covered =
-      on_failure_ == OnFailure::kRemember &&
-      ::mmap(begin_ + from, size_ - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-             0) != MAP_FAILED;
+  const bool covered = on_failure_ == OnFailure::kRemember &&
+                       ::mmap(begin_ + from, size_ - from, PROT_READ,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
   if (!covered) end_process();
 }
 
@@ -329,8 +332,11 @@ void PagedFile::end_process() const {
 void PagedFile::drop(ByteSpan part) {
   const std::scoped_lock lock(fetcher_.mutex());
   const auto from = static_cast<std::uint64_t>(part.data() - begin_);
-  const std::uint64_t first = (from + kPage - 1) / kPage;
+  // A page whose front was given back the last time goes with its end.
+  const bool goes_on = from == dropped_to_;
+  const std::uint64_t first = goes_on ? from / kPage : (from + kPage - 1) / kPage;
   const std::uint64_t end = (from + part.size()) / kPage;
+  dropped_to_ = from + part.size();
   if (error_ || first >= end) return;
   std::uint64_t last = first;
   while (last < end && is_present(last)) ++last;
@@ -338,8 +344,34 @@ void PagedFile::drop(ByteSpan part) {
   // Closed first: nobody reads the hole.
   if (window.count == 0 || !protect(window, PROT_NONE)) return;
   set_present(window, false);
-  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              static_cast<off_t>(first * kPage), static_cast<off_t>(window.count * kPage));
+  free_disk(window);
+}
+
+// In large pieces: each is work for the file system.
+void PagedFile::free_disk(Window window) {
+  constexpr std::uint64_t kPiece = 32 * kMegabytePages;
+  if (closed_.end() == window.first) {
+    closed_.count += window.count;
+  } else {
+    punch(closed_);
+    closed_ = window;
+  }
+  if (closed_.count < kPiece) return;
+  punch(closed_);
+  closed_ = {closed_.end(), 0};
+}
+
+// Without what was opened again meanwhile.
+void PagedFile::punch(Window window) {
+  for (std::uint64_t page = window.first; page < window.end();) {
+    std::uint64_t end = page;
+    while (end < window.end() && !is_present(end)) ++end;
+    if (end > page) {
+      ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  static_cast<off_t>(page * kPage), static_cast<off_t>((end - page) * kPage));
+    }
+    page = end + 1;
+  }
 }
 
 void PagedFile::expect(ByteSpan part) {

@@ -1,16 +1,17 @@
 // A file on a server as bytes in memory: a page that is touched is fetched.
 //
-// The mapping has the size of the file, and is closed (PROT_NONE). Touching it raises SIGSEGV, whose
-// handler asks tare-fetch for the page and for what is likely to be wanted next, writes that to a
-// file without a name, and opens those pages. So a reader of the whole file fetches what it looks
-// at; a hole is never read as zeros. Read-ahead begins with a page and doubles while a reader goes
-// on from where it was.
+// The mapping has the size of the file, and is closed (PROT_NONE). Touching it raises SIGSEGV,
+// whose handler asks tare-fetch for the page and for what is likely to be wanted next, writes that
+// to a file without a name, and opens those pages. So a reader of the whole file fetches what it
+// looks at; a hole is never read as zeros. Read-ahead begins with a page and doubles while a reader
+// goes on from where it was.
 //
 // If a page cannot be fetched, there is nobody to tell in the middle of an instruction. Either the
-// process ends, with a line on stderr and the exit code 2; or the rest of the mapping reads as zeros
-// and failure() says so: what was made of the bytes then means nothing.
+// process ends, with a line on stderr and the exit code 2; or the rest of the mapping reads as
+// zeros and failure() says so: what was made of the bytes then means nothing.
 //
-// System calls do not raise signals: for them, a page that is not there is EFAULT (io/write_all.cpp).
+// System calls do not raise signals: for them, a page that is not there is EFAULT
+// (io/write_all.cpp).
 #pragma once
 
 #include <atomic>
@@ -89,6 +90,8 @@ class PagedFile final : public Pager, public Receiver {
   bool is_present(std::uint64_t page) const { return present_[page / 64] >> page % 64 & 1; }
   void set_present(Window window, bool present);
   std::uint64_t pages() const { return (size_ + kPage - 1) / kPage; }
+  void free_disk(Window window);
+  void punch(Window window);
   bool protect(Window window, int protection);
 
   Fetcher& fetcher_;
@@ -108,6 +111,8 @@ class PagedFile final : public Pager, public Receiver {
   std::uint64_t isolated_ = 0;  // requests away from everything that was there
   std::uint64_t expected_from_ = 0;
   std::uint64_t expected_to_ = 0;
+  std::uint64_t dropped_to_ = UINT64_MAX;
+  Window closed_;  // given back, and still on disk
   std::uint64_t bytes_ = 0;
   std::uint64_t requests_ = 1;
   std::optional<Sha256> sha256_;

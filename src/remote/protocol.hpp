@@ -1,10 +1,10 @@
 // What tare and tare-fetch say to each other: messages of a fixed size over a socket pair.
 //
-// tare asks, one request at a time; a text (a URL, or what stands for one) may follow. The answer to
-// kOpen is an Opened, and data if that is kOk. Data are frames, each with its bytes behind it, up to
-// one that is not kOk: kEnd if all that was asked for has been sent, else why there is no more.
-// No text of a server crosses the line: an error is a number, and its words stand here.
-// Both programs are of one build, so that structs are sent as they are.
+// tare asks, one request at a time; a text (a URL, or what stands for one) may follow. The answer
+// to kOpen is an Opened, and data if that is kOk. Data are frames, each with its bytes behind it,
+// up to one that is not kOk: kEnd if all that was asked for has been sent, else why there is no
+// more. No text of a server crosses the line: an error is a number, and its words stand here. Both
+// programs are of one build, so that structs are sent as they are.
 #pragma once
 
 #include <array>
@@ -75,8 +75,8 @@ struct Opened {
   Status status{};
   bool has_ranges = false;
   bool has_sha256 = false;
-  std::uint64_t size = 0;                   // bytes; kUnknownSize only without ranges
-  std::array<std::uint8_t, 32> sha256{};    // of the whole file, as the server tells it
+  std::uint64_t size = 0;                 // bytes; kUnknownSize only without ranges
+  std::array<std::uint8_t, 32> sha256{};  // of the whole file, as the server tells it
 };
 
 struct Frame {

@@ -50,8 +50,8 @@ Result<RemoteInput> get_whole(Fetcher& fetcher, const Fetcher::File& file,
   const std::uint64_t most = std::min(options.max_whole, options.max_size.value_or(UINT64_MAX));
   WholeFile whole;
   if (has_ranges) fetcher.receive_first(std::min(PagedFile::kFirst, file.opened.size), &whole);
-  auto got = has_ranges ? get_ranges(fetcher, file, whole)
-                        : fetcher.get_whole(file.number, most, whole);
+  auto got =
+      has_ranges ? get_ranges(fetcher, file, whole) : fetcher.get_whole(file.number, most, whole);
   fetcher.forget(whole);
   if (whole.error()) return std::unexpected(*whole.error());
   if (!got) return std::unexpected(got.error());

@@ -280,7 +280,8 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
   if (options.fetched != nullptr) {
-    fmt::format_to(end, "  {}; tensor data is not needed for this\n", fetched_text(*options.fetched));
+    fmt::format_to(end, "  {}; tensor data is not needed for this\n",
+                   fetched_text(*options.fetched));
   }
   if (options.tree) {
     append_tree(out, model, options.depth);

@@ -213,18 +213,16 @@ bool Exchange::judge_range() {
     return first || fail(Status::kChanged);
   }
   const auto range = ContentRange::parse(answer.range);
-  if (!range || !range->first || *range->first != wanted_.offset) {
-    return fail(Status::kContentRange);
-  }
+  if (!range || !range->first) return fail(Status::kContentRange);
+  const Validator now{answer.etag, answer.last_modified, range->total};
+  if (wanted_.validator != nullptr && now != *wanted_.validator) return fail(Status::kChanged);
+  if (*range->first != wanted_.offset) return fail(Status::kContentRange);
   const std::uint64_t last = wanted_.offset + wanted_.length - 1;
   if (range->last != (first ? std::min(last, range->total - 1) : last)) {
     return fail(Status::kContentRange);
   }
-  if (answer.length && *answer.length != range->last - *range->first + 1) {
-    return fail(Status::kContentRange);
-  }
-  const Validator now{answer.etag, answer.last_modified, range->total};
-  return wanted_.validator == nullptr || now == *wanted_.validator || fail(Status::kChanged);
+  const std::uint64_t length = range->last - *range->first + 1;
+  return answer.length.value_or(length) == length || fail(Status::kContentRange);
 }
 
 bool Exchange::judge_whole() {

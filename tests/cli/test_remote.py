@@ -160,7 +160,6 @@ class Nginx(RemoteTest):
         self.assertEqual(file["fetched"]["bytes"], file["size"])
 
     def test_finds_what_is_hostile(self):
-        self.tare("craft", "os-system", "-o", "evil.pkl")
         url = self.put("evil.pkl", b"cposix\nsystem\n(S'id'\ntR.")
         self.assertEqual(self.scan_one(url, expect=1)["verdict"], "dangerous")
 

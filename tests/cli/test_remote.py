@@ -397,7 +397,7 @@ class Broken(RemoteTest):
             request.file(shorter)
 
         def stops_ranges(request):
-            if len(request.server.requests) == 1:
+            if "If-Range" not in request.headers:
                 return request.file(large())
             request.head(200, Content_Length=len(large()), ETag='"1"')
             return request.body(large())
@@ -716,6 +716,7 @@ class S3(RemoteTest):
                     self.assertIn("its SHA-256 is what the server tells", done.stdout)
 
     def test_against_moto(self):
+        """An S3 that others wrote. It does not check signatures; the test above does."""
         python = next((python for python in
                        [sys.executable, *os.environ.get("TARE_MOTO_PYTHON", "").split(":")]
                        if python and subprocess.run([python, "-c", "import moto.server, boto3"],
@@ -724,7 +725,6 @@ class S3(RemoteTest):
         if python is None:
             self.skipTest("SKIPPED: no Python here has moto[server] and boto3")
         port = servers.free_port()
-        environment = dict(os.environ, INITIAL_NO_AUTH_ACTION_COUNT="0")
         process = subprocess.Popen([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait, 30)
@@ -744,7 +744,7 @@ s3.put_object(Bucket="bucket", Key="a/model.safetensors", Body=open("large", "rb
               ChecksumAlgorithm="SHA256")
 """
         subprocess.run([python, "-c", script], cwd=self.folder, check=True, timeout=120,
-                       env=dict(environment, NO_PROXY="*"))
+                       env=dict(os.environ, NO_PROXY="*"))
         done = self.tare("convert", "s3://bucket/a/model.safetensors", "-o", "o.safetensors", expect=0,
                          variables={"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
                                     "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"})

@@ -270,9 +270,11 @@ void Exchange::set_options(const Location& location, const Address& address) {
   if (!client_.authorities_.empty()) {
     curl_easy_setopt(handle, CURLOPT_CAINFO, client_.authorities_.c_str());
   }
-  if (!location.user_password.empty() && address.has_origin_of(location.address)) {
+  const bool has_user = !location.user.empty() || !location.password.empty();
+  if (has_user && address.has_origin_of(location.address)) {
     curl_easy_setopt(handle, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
-    curl_easy_setopt(handle, CURLOPT_USERPWD, location.user_password.c_str());
+    curl_easy_setopt(handle, CURLOPT_USERNAME, location.user.c_str());
+    curl_easy_setopt(handle, CURLOPT_PASSWORD, location.password.c_str());
   }
   curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);

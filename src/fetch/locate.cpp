@@ -1,6 +1,7 @@
 #include "fetch/locate.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "remote/spec.hpp"
 
@@ -32,11 +33,8 @@ Located at(const std::string& url) {
     return std::unexpected(status);
   }
   Location location;
-  if (!address->user.empty() || !address->password.empty()) {
-    location.user_password = address->user + ":" + address->password;
-  }
-  address->user.clear();
-  address->password.clear();
+  location.user = std::exchange(address->user, "");
+  location.password = std::exchange(address->password, "");
   location.address = std::move(*address);
   return location;
 }

@@ -20,7 +20,8 @@ struct Location {
   Address address;  // without user and password
   // For the origin of `address` alone; where a server redirects to, they are not shown.
   std::string bearer;
-  std::string user_password;  // "user:password"
+  std::string user;
+  std::string password;
   std::optional<AwsCredentials> aws;
   std::string region;
   bool is_s3 = false;

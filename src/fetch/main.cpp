@@ -15,7 +15,18 @@
 
 #include "fetch/session.hpp"
 
+// The address sanitizer asks for terabytes of address space.
+#if defined(__SANITIZE_ADDRESS__)
+#define TARE_SANITIZED true
+#elif defined(__has_feature)
+#define TARE_SANITIZED __has_feature(address_sanitizer)
+#else
+#define TARE_SANITIZED false
+#endif
+
 namespace {
+
+constexpr bool kIsSanitized = TARE_SANITIZED;
 
 void limit(__rlimit_resource_t what, rlim_t most) {
   const rlimit to{most, most};
@@ -33,9 +44,7 @@ void give_up_rights() {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_NOFILE, kFiles);
-#ifndef __SANITIZE_ADDRESS__
-  limit(RLIMIT_AS, kMemory);
-#endif
+  if (!kIsSanitized) limit(RLIMIT_AS, kMemory);
 }
 
 bool is_socket(int fd) {

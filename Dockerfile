@@ -16,8 +16,8 @@ FROM debian:bookworm-slim
 COPY bootstrap /tmp/bootstrap
 RUN /tmp/bootstrap run && rm -rf /tmp/bootstrap /var/lib/apt/lists/*
 RUN useradd --create-home --shell /usr/sbin/nologin tare
-# tare starts tare-demo from the folder it stands in itself.
-COPY --from=build /src/build/release/tare /src/build/release/tare-demo /usr/local/bin/
+# tare starts tare-fetch and tare-demo from the folder it stands in itself.
+COPY --from=build /src/build/release/tare /src/build/release/tare-fetch /src/build/release/tare-demo /usr/local/bin/
 USER tare
 WORKDIR /home/tare
 ENTRYPOINT ["tare"]

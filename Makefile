@@ -20,7 +20,7 @@ configure:
 	cmake --preset release $(CMAKE_FLAGS)
 
 build: configure ## the command, build/release/tare, and the demo beside it
-	cmake --build --preset release --parallel $(JOBS) --target tare_cli tare_demo
+	cmake --build --preset release --parallel $(JOBS) --target tare_cli tare_fetch tare_demo
 
 demo: bootstrap build ## the exercise: the attack, the catch, the safe path
 	$(RELEASE)/tare demo

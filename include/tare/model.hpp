@@ -7,6 +7,7 @@
 
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -99,6 +100,9 @@ class Model {
   ModelContents contents_;
 };
 
+// Opens one of the files of a model: Input::map(), or what knows of other places than the disk.
+using OpenInput = std::function<Result<Input>(const std::filesystem::path&)>;
+
 // `path` may name the index of a sharded model (docs/formats/shards.md), or the metadata of a
 // distributed checkpoint (docs/formats/torch-distributed.md): the model then has the tensors of all
 // its files, NamedTensor::entry says which. What the index and the files do not agree in is a
@@ -110,7 +114,10 @@ class Model {
 // says what it is), and what the format finds; of a shard, with its name as the subject. kRefused:
 // an index that names files outside its folder, or lists a tensor twice. kInvalidArgument: a folder
 // with several models, which the subject lists.
-std::expected<Model, Failure> open_model(const std::filesystem::path& path);
+// Every file but those of a folder comes by `open`, the ones that a model names with its own folder
+// in front.
+std::expected<Model, Failure> open_model(const std::filesystem::path& path,
+                                         const OpenInput& open = Input::map);
 
 // Several files as one model, as if an index listed what is in each. A single path is opened as by
 // open_model(). Errors: kInvalidArgument (no path), kMismatch (a tensor is in two of the files),

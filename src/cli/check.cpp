@@ -19,7 +19,8 @@ int run_check(const CheckArguments& arguments) {
   bool unknown = false;
   bool invalid = false;
   for (const std::string& path : arguments.paths) {
-    files.push_back({path, arguments.rules, check_file(path, arguments.rules)});
+    files.push_back(
+        {remote::display_name(path), arguments.rules, check_file(path, arguments.rules)});
     const CheckReport& checked = files.back().report;
     unknown |= checked.is_unknown();
     invalid |= !checked.is_valid();

@@ -9,7 +9,8 @@
 namespace tare::cli {
 
 void print_error(std::string_view subject, std::string_view what) {
-  const std::string line = "tare: " + report::printable(subject) + ": " + std::string(what) + "\n";
+  const std::string name = remote::display_name(subject);
+  const std::string line = "tare: " + report::printable(name) + ": " + std::string(what) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
@@ -44,11 +45,20 @@ std::expected<Model, Failure> open_argument(const std::string& path) {
       Failure(Error{ErrorCode::kNotFound, 0, Error::kNoOffset, "no file has such a name"}));
 }
 
-std::optional<Model> open_or_tell(const std::string& path) {
-  auto model = open_argument(path);
+std::expected<Model, Failure> open_argument(const std::string& path, RemoteModel& remote) {
+  return remote::is_remote(path) ? remote.open(path) : open_argument(path);
+}
+
+std::optional<Model> open_or_tell(const std::string& path, RemoteModel& remote) {
+  auto model = open_argument(path, remote);
   if (model) return std::move(*model);
   print_error(path, model.error());
   return std::nullopt;
+}
+
+std::optional<Model> open_or_tell(const std::string& path) {
+  RemoteModel remote;
+  return open_or_tell(path, remote);
 }
 
 void print_error(std::string_view path, const SelectFailure& failure) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/remote.hpp"
 #include "report/text.hpp"
 #include "tare/error.hpp"
 #include "tare/model.hpp"
@@ -35,9 +36,13 @@ std::vector<std::filesystem::path> files_of(const std::string& pattern);
 
 // open_model(), or open_models() of the files that a pattern stands for.
 std::expected<Model, Failure> open_argument(const std::string& path);
+// The same; what stands on a server is opened through `remote`, which outlives the model.
+std::expected<Model, Failure> open_argument(const std::string& path, RemoteModel& remote);
 
 // The same; says on stderr why there is no model.
 std::optional<Model> open_or_tell(const std::string& path);
+// The same of a model that may be on a server, and what of it was fetched.
+std::optional<Model> open_or_tell(const std::string& path, RemoteModel& remote);
 
 // The model in a file as select_tensors() finds it, tied names included; says on stderr why there
 // is none.

@@ -28,6 +28,7 @@ struct ConvertArguments {
   bool dry_run = false;
   bool anyway = false;
   bool json = false;
+  bool download = false;
 };
 
 const std::map<std::string, DType> kCasts = {
@@ -58,14 +59,21 @@ ConvertTarget target_of(const ConvertArguments& arguments) {
 
 // The name of the input with the extension of the target.
 std::filesystem::path default_output(const std::string& input, ConvertTarget target) {
-  std::filesystem::path path = input;
+  std::filesystem::path path = remote::display_name(input);
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
+  if (remote::is_remote(input)) {
+    // Here, by the name that it has there.
+    path = path.filename();
+    // A dot in the name of a model is no extension.
+    if (is_repository(input)) path = remote::HubSpec::parse(input)->name() + ".";
+    if (path.empty()) path = "model";
+  } else if (std::filesystem::is_directory(path, ignored)) {
     if (path.filename().empty()) path = path.parent_path();
     path /= "model";
   }
   // Files without a name of their own.
-  if (is_pattern(input) || path.filename() == ".metadata") path.replace_filename("model");
+  if ((!remote::is_remote(input) && is_pattern(input)) || path.filename() == ".metadata")
+    path.replace_filename("model");
   // Of an index, the name of what it is the index of.
   if (path.string().ends_with(".index.json")) path.replace_extension().replace_extension();
   const auto* found = std::ranges::find(kTargets, target, &Target::target);
@@ -113,6 +121,7 @@ bool passes(const std::string& path, const ScanReport& report, bool anyway) {
 
 // Of a file that cannot be opened: what it would do may be the reason.
 int refuse_unopened(const ConvertArguments& arguments) {
+  if (remote::is_remote(arguments.input)) return kError;
   int code = kError;
   for (const FileReport& file : scan_path(arguments.input)) {
     if (!file.report || file.report->verdict == Verdict::kUnreadable) continue;
@@ -125,7 +134,7 @@ int refuse_unopened(const ConvertArguments& arguments) {
 // kOk, or why not to go on.
 int scan_files(const ConvertArguments& arguments, const Model& model) {
   for (const ModelFile& file : model.files()) {
-    const std::string path = report::file_path(arguments.input, file);
+    const std::string path = report::file_path(remote::display_name(arguments.input), file);
     const auto report = scan_file(file);
     if (!report) {
       print_error(path, report.error());
@@ -171,7 +180,8 @@ int run_convert(const ConvertArguments& arguments) {
     options.max_shard_bytes = *parse_size(arguments.max_shard_size);
   }
   const std::filesystem::path output = output_of(arguments, options.target);
-  const auto model = open_or_tell(arguments.input);
+  RemoteModel remote(arguments.download);
+  const auto model = open_or_tell(arguments.input, remote);
   if (!model) return refuse_unopened(arguments);
   for (const ModelFile& file : model->files()) {
     if (!is_same_file(report::file_path(arguments.input, file), output)) continue;
@@ -193,8 +203,14 @@ int run_convert(const ConvertArguments& arguments) {
     return kError;
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  const report::ConvertedModel converted{arguments.input, *selection, *summary, elapsed.count(),
-                                         arguments.dry_run};
+  const auto fetched = remote.fetched();
+  const std::string name = remote::display_name(arguments.input);
+  const report::ConvertedModel converted{name,
+                                         *selection,
+                                         *summary,
+                                         elapsed.count(),
+                                         arguments.dry_run,
+                                         fetched ? &*fetched : nullptr};
   return print(arguments.json ? report::convert_json(converted) : report::convert_text(converted))
              ? kOk
              : kError;
@@ -209,7 +225,8 @@ void add_convert(CLI::App& app, int& exit_code) {
   ConvertArguments& to = *arguments;
   command
       ->add_option("IN", to.input,
-                   "a model file, the index of a sharded one, a folder, or a pattern: *.bin")
+                   "a model file, the index of a sharded one, a folder, a pattern: *.bin, or\n"
+                   "https://, hf://ORG/MODEL, s3://BUCKET/KEY")
       ->required();
   command
       ->add_option("-o,--output", to.output,
@@ -247,6 +264,9 @@ void add_convert(CLI::App& app, int& exit_code) {
       ->option_text("SIZE");
   command->add_flag("--weights-only-anyway", to.anyway,
                     "take the tensors of a file that the scan calls hostile");
+  command->add_flag("--download", to.download,
+                    "of a file on a server: fetch all of it first, and check its SHA-256 if the\n"
+                    "server tells one; else only what is needed is fetched");
   command->add_flag("--json", to.json, "the summary as JSON; has everything that is dropped");
   command->footer(
       "Scans first; runs nothing of the input, and needs none of its classes. What is no tensor "

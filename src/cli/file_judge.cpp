@@ -7,7 +7,9 @@
 #include <cerrno>
 
 #include "cli/mapping_guard.hpp"
+#include "cli/remote.hpp"
 #include "io/spool.hpp"
+#include "report/text.hpp"
 
 namespace tare::cli {
 namespace {
@@ -57,7 +59,9 @@ UniqueFd open_file(const FoundFile& file) {
 std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   if (file.error) return std::unexpected(*file.error);
   path_ = file.path;
+  fetched_.reset();
   if (file.is_stdin) return judge_stdin();
+  if (!file.remote.empty()) return judge_remote(file.remote);
   const bool named = file.named;
   variant_.reset();
   if (known_) variant_ = cache::variant_of(options_.policy, path_, file.parts);
@@ -183,6 +187,22 @@ Result<ScanReport> FileJudge::judge_stdin() {
   const auto input = std::move(spool).finish();
   if (!input) return std::unexpected(input.error());
   return scan(input->bytes(), scan_options());
+}
+
+Result<ScanReport> FileJudge::judge_remote(const std::string& spec) {
+  remote::OpenOptions options;
+  options.name = path_;
+  options.printable = report::printable(path_);
+  options.on_failure = remote::OnFailure::kRemember;
+  options.max_size = options_.max_size;
+  const auto file = remote::open_remote(Remote::fetcher(), spec, options);
+  if (!file) return std::unexpected(file.error());
+  const MappingGuard guard(file->input.bytes());
+  auto report = scan(file->input.bytes(), scan_options());
+  fetched_ = file->fetched();
+  if (const auto failure = file->failure()) return std::unexpected(*failure);
+  if (guard.damaged()) return fail(ErrorCode::kIo, "cannot read a temporary file");
+  return report;
 }
 
 }  // namespace tare::cli

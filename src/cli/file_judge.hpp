@@ -13,6 +13,7 @@
 #include "cache/scan_cache.hpp"
 #include "cli/tree_walk.hpp"
 #include "io/regular_file.hpp"
+#include "remote/fetched.hpp"
 #include "tare/scan.hpp"
 
 namespace tare::cli {
@@ -38,6 +39,8 @@ class FileJudge {
   // Nothing for an output of this program. Errors: those of scan() and of opening and reading;
   // kLimit: larger than the options allow; kMismatch: changed while it was read.
   std::optional<Result<ScanReport>> judge(FoundFile file);
+  // What of the last file was fetched, if it is on a server.
+  const std::optional<remote::Fetched>& fetched() const { return fetched_; }
 
  private:
   std::optional<Result<ScanReport>> open(FoundFile file);
@@ -48,6 +51,7 @@ class FileJudge {
   Result<ScanReport> judge_small(const RegularFile& file);
   Result<ScanReport> judge_mapped(const RegularFile& file, std::vector<FileRange> parts);
   Result<ScanReport> judge_stdin();
+  Result<ScanReport> judge_remote(const std::string& spec);
   ScanOptions scan_options() const;
 
   struct Reading {
@@ -64,6 +68,7 @@ class FileJudge {
   std::optional<cache::Variant> variant_;  // of the file that is judged; nothing without a cache
   std::string path_;                       // of the file that is judged
   std::vector<std::byte> buffer_;
+  std::optional<remote::Fetched> fetched_;
 };
 
 }  // namespace tare::cli

@@ -31,7 +31,8 @@ int run_hash(const HashArguments& arguments) {
     print_error(arguments.path, hashed.error());
     return kError;
   }
-  const report::HashedModel result{arguments.path, *model, *hashed};
+  const std::string name = remote::display_name(arguments.path);
+  const report::HashedModel result{name, *model, *hashed};
   if (!print(arguments.json ? report::hash_json(result) : report::hash_text(result))) return kError;
   // The digests of files are right whatever could not be read in them.
   return arguments.whole || model->contents().problems.empty() ? kOk : kError;

@@ -15,29 +15,34 @@ struct Arguments {
 };
 
 // What stands in the file, if it is of a kind that holds others.
-std::optional<Nesting> nesting_of(const std::string& path) {
-  const auto input = Input::map(path);
+std::optional<Nesting> nesting_of(const std::string& path, RemoteModel& remote) {
+  const auto input = remote::is_remote(path) ? remote.open_bytes(path) : Input::map(path);
   if (!input) return std::nullopt;
   auto nesting = list_nesting(input->bytes());
   return nesting ? std::optional(std::move(*nesting)) : std::nullopt;
 }
 
 int inspect(const Arguments& arguments) {
-  const auto model = open_argument(arguments.path);
+  RemoteModel remote;
+  const auto model = open_argument(arguments.path, remote);
   std::optional<Nesting> nesting;
-  if (arguments.options.tree) nesting = nesting_of(arguments.path);
+  if (arguments.options.tree) nesting = nesting_of(arguments.path, remote);
   // An archive need not hold a model to be looked into.
   const bool is_done = model || (nesting && model.error().code == ErrorCode::kWrongFormat);
   if (!is_done) print_error(arguments.path, model.error());
   if (!model && !nesting) return kError;
+  auto options = arguments.options;
+  const auto fetched = remote.fetched();
+  if (fetched) options.fetched = &*fetched;
+  const std::string name = remote::display_name(arguments.path);
   std::string text;
   if (arguments.json) {
-    text = report::inspect_json(arguments.path, model ? &*model : nullptr,
-                                nesting ? &*nesting : nullptr, arguments.options);
+    text = report::inspect_json(name, model ? &*model : nullptr, nesting ? &*nesting : nullptr,
+                                options);
   } else {
-    if (model) text = report::inspect_text(arguments.path, *model, arguments.options);
+    if (model) text = report::inspect_text(name, *model, options);
     if (model && nesting) text += '\n';
-    if (nesting) text += report::nesting_text(arguments.path, *nesting);
+    if (nesting) text += report::nesting_text(name, *nesting);
   }
   return print(text) && is_done ? kOk : kError;
 }
@@ -50,7 +55,8 @@ void add_inspect(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("PATH", arguments->path,
-                   "a model file, the index of a sharded one, a folder, or a pattern")
+                   "a model file, the index of a sharded one, a folder, a pattern, or\n"
+                   "https://, hf://ORG/MODEL, s3://BUCKET/KEY")
       ->required();
   command->add_flag(
       "--tree", arguments->options.tree,

@@ -44,6 +44,11 @@ int run(int argc, char** argv) {
   // Before anything is read: the demo is another program, which runs real loaders in a sandbox.
   if (argc >= 2 && std::string_view(argv[1]) == "demo") return tare::cli::run_demo(argc, argv);
 
+  // Before anything is read as well: what is on a server is fetched by another process. Whether it
+  // could be started is told by the verb that needs it.
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  if (std::ranges::any_of(arguments, tare::remote::is_remote)) (void)tare::cli::Remote::start();
+
   CLI::App app{"Scan, explain, load and convert model files without running a byte of them."};
   app.set_version_flag("--version", std::string("tare ") + tare::version());
   app.require_subcommand(1);

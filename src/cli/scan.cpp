@@ -10,6 +10,7 @@
 #include "cli/cache.hpp"
 #include "cli/cli.hpp"
 #include "cli/policy_file.hpp"
+#include "cli/remote.hpp"
 #include "cli/scan_run.hpp"
 #include "cli/size_text.hpp"
 
@@ -114,11 +115,20 @@ std::optional<Baseline> read_baseline(const std::string& path) {
   return std::nullopt;
 }
 
+// tare-fetch starts before anything is read.
+bool start_if_remote(const std::vector<std::string>& paths) {
+  if (std::ranges::none_of(paths, remote::is_remote)) return true;
+  const auto started = Remote::start();
+  if (!started) print_error("tare-fetch", started.error());
+  return started.has_value();
+}
+
 int run_scan(const ScanArguments& arguments) {
   if (const std::string fault = fault_of(arguments); !fault.empty()) {
     print_error("scan", fault);
     return kUsage;
   }
+  if (!start_if_remote(arguments.paths)) return kError;
   std::optional<Policy> policy;
   if (!arguments.policy.empty()) {
     policy = read_policy_or_tell(arguments.policy);
@@ -147,8 +157,8 @@ int run_scan(const ScanArguments& arguments) {
 
 void add_files(CLI::App& command, ScanArguments& to) {
   command.add_option("PATH", to.paths,
-                     "files, folders with all that is below, patterns like 'models/*.pt', or - for "
-                     "stdin");
+                     "files, folders with all that is below, patterns like 'models/*.pt', - for "
+                     "stdin, or https://, hf://ORG/MODEL, s3://BUCKET/KEY");
   command
       .add_option("--files-from", to.files_from,
                   "a list of paths, one on each line; - for stdin. They come after PATH")

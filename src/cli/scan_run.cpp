@@ -32,8 +32,10 @@ Judged judged(FileJudge& worker, FoundFile found) {
   const bool named = found.named;
   std::string path = found.path;
   auto report = judge(worker, std::move(found));
-  if (report) return {{std::move(path), std::move(*report)}, named, false};
-  return {{std::move(path), std::unexpected(Error{})}, named, true};
+  if (report) {
+    return {{std::move(path), std::move(*report), worker.fetched()}, named, false};
+  }
+  return {{std::move(path), std::unexpected(Error{}), std::nullopt}, named, true};
 }
 
 std::uint64_t memory_of(const Judged& judged) {

@@ -33,11 +33,17 @@ class ScanSource {
  private:
   std::optional<FoundFile> next_named();
   std::optional<FoundFile> next_listed();
+  std::optional<FoundFile> begin_remote(std::string spec);
+  // The files of a repository on the hub; nothing, or why there are none.
+  std::optional<FoundFile> list_repository(const std::string& spec);
+  std::optional<FoundFile> next_of_repository();
   // A file, or the first one below a folder; nothing if the shard is another, or the folder empty.
   std::optional<FoundFile> begin(std::string path, bool named);
 
   std::deque<std::string> paths_;
-  std::deque<std::string> matches_;  // of a pattern
+  std::deque<std::string> matches_;     // of a pattern
+  std::deque<std::string> repository_;  // specs of files
+  std::string repository_name_;
   const PathFilter& filter_;
   WalkCounts& counts_;
   std::string list_name_;

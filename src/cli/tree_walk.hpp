@@ -32,6 +32,7 @@ struct FoundFile {
   OpenFolder folder;        // null: `path` is looked up
   bool named = false;       // on the command line, and not found in a folder or a list
   bool is_stdin = false;
+  std::string remote;            // of a file on a server: what to fetch; `path` is for people
   std::optional<Error> error;    // why there is nothing to open
   std::vector<FileRange> parts;  // of a file of a distributed checkpoint
 

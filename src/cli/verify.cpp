@@ -25,11 +25,13 @@ int run_verify(const VerifyArguments& arguments) {
     return compare(*a, *b, [&](std::uint64_t done) { progress(done); });
   }();
   if (!compared) {
-    print_error(arguments.a + " and " + arguments.b, compared.error());
+    print_error(remote::display_name(arguments.a) + " and " + remote::display_name(arguments.b),
+                compared.error());
     return kError;
   }
-  const report::ComparedModels models{arguments.a, arguments.b, *a,
-                                      *b,          *compared,   arguments.metadata};
+  const std::string name_a = remote::display_name(arguments.a);
+  const std::string name_b = remote::display_name(arguments.b);
+  const report::ComparedModels models{name_a, name_b, *a, *b, *compared, arguments.metadata};
   if (!print(arguments.json ? report::verify_json(models) : report::verify_text(models))) {
     return kError;
   }

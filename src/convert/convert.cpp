@@ -2,6 +2,7 @@
 
 #include "convert/plan.hpp"
 #include "convert/shard_plan.hpp"
+#include "convert/source_files.hpp"
 #include "convert/targets.hpp"
 #include "io/sha256.hpp"
 
@@ -81,9 +82,11 @@ Conversion::Outcome Conversion::write(const Shard& shard) {
       write_target(*file, shard.path, tensors_of(shard), metadata, options_, sources_, progress);
   if (!written) return std::unexpected(written.error());
   if (options_.verify) {
-    auto verified = verify_target(file->temporary(), tensors_of(shard), options_, sources_);
+    const std::string digest = are_paged(sources_) ? written->sha256 : "";
+    auto verified = verify_target(file->temporary(), tensors_of(shard), options_, sources_, digest);
     if (!verified) return verified;
   }
+  if (!options_.file_sha256) written->sha256.clear();
   for (const PlannedTensor& tensor : tensors_of(shard)) done_ += byte_count(tensor);
   files_.push_back(std::move(*file));
   summary_.files.push_back(std::move(*written));

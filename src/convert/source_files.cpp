@@ -16,10 +16,18 @@ bool holds(const ModelFile& file, ByteSpan bytes) {
 
 }  // namespace
 
+bool are_paged(std::span<const ModelFile> files) {
+  return std::ranges::any_of(files, [](const ModelFile& file) { return file.input.is_paged(); });
+}
+
 const ModelFile* SourceFiles::file_of(ByteSpan bytes) const {
   const auto found =
       std::ranges::find_if(files_, [&](const ModelFile& file) { return holds(file, bytes); });
   return found == files_.end() ? nullptr : &*found;
+}
+
+void SourceFiles::expect(ByteSpan bytes) const {
+  if (const ModelFile* file = file_of(bytes)) file->input.expect(bytes);
 }
 
 void SourceFiles::drop(ByteSpan bytes) const {

@@ -9,6 +9,9 @@
 
 namespace tare {
 
+// Whether one of them is.
+bool are_paged(std::span<const ModelFile> files);
+
 class SourceFiles {
  public:
   explicit SourceFiles(std::span<const ModelFile> files) : files_(files) {}
@@ -20,6 +23,13 @@ class SourceFiles {
   // Where the bytes are in one of the files; nothing if they are in none, or if its name belongs to
   // another file by now.
   std::optional<Range> find(ByteSpan bytes);
+  // Whether they are costly to read twice (Input::is_paged).
+  bool is_paged(ByteSpan bytes) const {
+    const ModelFile* const file = file_of(bytes);
+    return file != nullptr && file->input.is_paged();
+  }
+  // They are about to be read, from front to back.
+  void expect(ByteSpan bytes) const;
   // Gives back the memory of bytes that are mapped from one of the files. Any thread.
   void drop(ByteSpan bytes) const;
 

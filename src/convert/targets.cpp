@@ -20,11 +20,13 @@ class Output {
  public:
   Output(AtomicFile& file, const ConvertOptions& options, std::span<const ModelFile> sources)
       : file_(file), sources_(sources) {
-    if (!options.file_sha256) return;
+    // What cannot be read again is verified by its digest.
+    if (!options.file_sha256 && !(options.verify && are_paged(sources))) return;
     sha256_.emplace([this](ByteSpan bytes) { sources_.drop(bytes); });
   }
 
   Result<void> write(ByteSpan bytes) {
+    if (sources_.is_paged(bytes)) return write_paged(bytes);
     if (sha256_) sha256_->add(bytes);
     return file_.write(bytes);
   }
@@ -35,12 +37,29 @@ class Output {
   }
 
  private:
+  // Piece by piece: each is brought, used and given back.
+  Result<void> write_paged(ByteSpan bytes);
+
   AtomicFile& file_;
   SourceFiles sources_;
   std::optional<BackgroundSha256> sha256_;
 };
 
+Result<void> Output::write_paged(ByteSpan bytes) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  sources_.expect(bytes);
+  while (!bytes.empty()) {
+    const ByteSpan piece = bytes.first(std::min(bytes.size(), kPiece));
+    if (sha256_) sha256_->add(piece);
+    if (auto written = file_.write(piece); !written) return written;
+    sources_.drop(piece);
+    bytes = bytes.subspan(piece.size());
+  }
+  return {};
+}
+
 Result<void> Output::write_stable(ByteSpan bytes) {
+  if (sources_.is_paged(bytes)) return write_paged(bytes);
   if (sha256_) sha256_->add_stable(bytes);
   if (const auto range = sources_.find(bytes)) {
     const auto copied = file_.copy_range(range->fd, range->offset, bytes.size());
@@ -189,6 +208,17 @@ Result<bool> Verifier::is_equal(const PlannedTensor& tensor, const TensorView& w
   return equal && reader->peek().empty();
 }
 
+std::string digest_of(const Input& input) {
+  Sha256 sha256;
+  for (ByteSpan bytes = input.bytes(); !bytes.empty();) {
+    const ByteSpan piece = bytes.first(std::min(bytes.size(), kComparedBytes));
+    sha256.update(piece);
+    input.drop(piece);
+    bytes = bytes.subspan(piece.size());
+  }
+  return sha256.hex_digest();
+}
+
 }  // namespace
 
 std::expected<WrittenFile, Failure> write_target(
@@ -214,7 +244,8 @@ std::expected<WrittenFile, Failure> write_target(
 std::expected<void, Failure> verify_target(const std::filesystem::path& place,
                                            std::span<const PlannedTensor> tensors,
                                            const ConvertOptions& options,
-                                           std::span<const ModelFile> sources) {
+                                           std::span<const ModelFile> sources,
+                                           const std::string& digest) {
   const auto input = Input::map(place);
   if (!input) return std::unexpected(Failure(input.error(), place.string()));
   const auto contents = read_written(input->bytes(), options.target);
@@ -222,6 +253,12 @@ std::expected<void, Failure> verify_target(const std::filesystem::path& place,
   if (!contents->problems.empty()) {
     const Problem& first = contents->problems.front();
     return std::unexpected(Failure(first.error, first.subject));
+  }
+  const bool compares = digest.empty();
+  if (!compares && digest_of(*input) != digest) {
+    return std::unexpected(
+        Failure(Error{ErrorCode::kMismatch, 0, Error::kNoOffset, "is not what was written"},
+                place.string()));
   }
   const Verifier verifier(*input, sources);
   std::unordered_map<std::string_view, const TensorView*> written;
@@ -232,9 +269,11 @@ std::expected<void, Failure> verify_target(const std::filesystem::path& place,
     if (found->second->dtype != tensor.dtype || found->second->shape != tensor.shape) {
       return mismatch("has another dtype or shape in the output", tensor.name);
     }
-    const auto equal = verifier.is_equal(tensor, *found->second);
-    if (!equal) return std::unexpected(Failure(equal.error(), tensor.name));
-    if (!*equal) return mismatch("has other bytes in the output", tensor.name);
+    if (compares) {
+      const auto equal = verifier.is_equal(tensor, *found->second);
+      if (!equal) return std::unexpected(Failure(equal.error(), tensor.name));
+      if (!*equal) return mismatch("has other bytes in the output", tensor.name);
+    }
     written.erase(found);
   }
   if (written.empty()) return {};

@@ -20,10 +20,13 @@ std::expected<WrittenFile, Failure> write_target(
     const safetensors::Metadata& metadata, const ConvertOptions& options,
     std::span<const ModelFile> sources, const WriteProgress& progress);
 
-// Compares what was written at `place` with the tensors. Errors: kMismatch, with the tensor.
+// Compares what was written at `place` with the tensors. With a `digest`, of sources that are
+// costly to read twice, the file has to have this SHA-256 in place of the bytes of each tensor.
+// Errors: kMismatch, with the tensor.
 std::expected<void, Failure> verify_target(const std::filesystem::path& place,
                                            std::span<const PlannedTensor> tensors,
                                            const ConvertOptions& options,
-                                           std::span<const ModelFile> sources);
+                                           std::span<const ModelFile> sources,
+                                           const std::string& digest = "");
 
 }  // namespace tare

@@ -12,7 +12,7 @@ Result<ByteSpan> FilesBeside::bytes_of(std::string_view name) {
     std::error_code ignored;
     auto input = std::filesystem::is_symlink(path, ignored)
                      ? fail(ErrorCode::kRefused, "its elements are behind a link")
-                     : Input::map(path);
+                     : open_(path);
     found = files_.emplace(std::string(name), std::move(input)).first;
   }
   if (!found->second) return std::unexpected(found->second.error());

@@ -12,11 +12,13 @@ namespace tare::format {
 
 class FilesBeside {
  public:
-  explicit FilesBeside(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // `open` outlives this.
+  FilesBeside(std::filesystem::path folder, const OpenInput& open)
+      : folder_(std::move(folder)), open_(open) {}
 
   // What is no regular file of the folder itself is not followed: readers differ about links.
   // `name` is a plain one. Errors: kRefused (a link), kLimit (too many files), and those of
-  // Input::map().
+  // `open`.
   Result<ByteSpan> bytes_of(std::string_view name);
 
   // The files that were found, to go with the model.
@@ -24,6 +26,7 @@ class FilesBeside {
 
  private:
   std::filesystem::path folder_;
+  const OpenInput& open_;
   std::map<std::string, Result<Input>, std::less<>> files_;
 };
 

@@ -12,19 +12,25 @@
 namespace tare {
 namespace {
 
-std::expected<Model, Failure> open_input(const std::filesystem::path& path, Input input) {
+// Formats whose tensors stand in files beside the one that says so.
+struct OfSeveralFiles {
+  const format::Format* format;
+  std::expected<Model, Failure> (*open)(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open);
+};
+constexpr OfSeveralFiles kOfSeveralFiles[] = {
+    {&format::kOnnx, format::open_onnx},
+    {&format::kTensorBundle, format::open_tensor_bundle},
+    {&format::kZarr, format::open_zarr},
+    {&format::kOpenvino, format::open_openvino},
+};
+
+std::expected<Model, Failure> open_input(const std::filesystem::path& path, Input input,
+                                         const OpenInput& open) {
   const auto found = format::detect(input.bytes());
-  if (found.size() == 1 && found.front() == &format::kOnnx) {
-    return format::open_onnx(path, std::move(input));
-  }
-  if (found.size() == 1 && found.front() == &format::kTensorBundle) {
-    return format::open_tensor_bundle(path, std::move(input));
-  }
-  if (found.size() == 1 && found.front() == &format::kZarr) {
-    return format::open_zarr(path, std::move(input));
-  }
-  if (found.size() == 1 && found.front() == &format::kOpenvino) {
-    return format::open_openvino(path, std::move(input));
+  for (const auto& [format, open_with_others] : kOfSeveralFiles) {
+    if (found.size() != 1 || found.front() != format) continue;
+    return open_with_others(path, std::move(input), open);
   }
   format::ReadContext context = format::context_of(input.bytes());
   auto contents = format::read_nested(input.bytes(), context);
@@ -44,24 +50,29 @@ std::uint64_t ModelContents::tensor_bytes() const {
   return bytes;
 }
 
-std::expected<Model, Failure> format::open_one(const std::filesystem::path& path) {
-  auto input = Input::map(path);
+std::expected<Model, Failure> format::open_one(const std::filesystem::path& path,
+                                               const OpenInput& open) {
+  auto input = open(path);
   if (!input) return std::unexpected(input.error());
-  return open_input(path, std::move(*input));
+  return open_input(path, std::move(*input), open);
 }
 
-std::expected<Model, Failure> open_model(const std::filesystem::path& path) {
+std::expected<Model, Failure> open_model(const std::filesystem::path& path, const OpenInput& open) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return format::open_folder(path);
-  auto input = Input::map(path);
+  auto input = open(path);
   if (!input) return std::unexpected(input.error());
-  if (format::is_shard_index(input->bytes())) return format::open_shards(path, std::move(*input));
+  if (format::is_shard_index(input->bytes())) {
+    return format::open_shards(path, std::move(*input), open);
+  }
   if (format::is_distributed_metadata(input->bytes())) {
     auto metadata = format::read_distributed_metadata(input->bytes());
-    if (metadata) return format::open_distributed(path, std::move(*input), std::move(*metadata));
+    if (metadata) {
+      return format::open_distributed(path, std::move(*input), std::move(*metadata), open);
+    }
     if (metadata.error().code != ErrorCode::kWrongFormat) return std::unexpected(metadata.error());
   }
-  return open_input(path, std::move(*input));
+  return open_input(path, std::move(*input), open);
 }
 
 std::expected<Model, Failure> open_models(std::span<const std::filesystem::path> paths) {

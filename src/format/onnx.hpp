@@ -73,6 +73,7 @@ Result<ModelContents> read_onnx(ByteSpan bytes, ReadContext& context, const Onnx
 
 // A model with the files of its external data, which lie beside it. Tensors whose file is missing,
 // in another folder or too short are problems of the model. Errors: those of read_onnx().
-std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input);
+std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open);
 
 }  // namespace tare::format

@@ -57,8 +57,9 @@ bool is_inside_folder(std::string_view path) {
   return true;
 }
 
-std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input) {
-  FilesBeside beside(path.parent_path());
+std::expected<Model, Failure> open_onnx(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open) {
+  FilesBeside beside(path.parent_path(), open);
   ReadContext context = context_of(input.bytes());
   auto contents = read_onnx(input.bytes(), context,
                             [&beside](const OnnxTensorView& tensor, std::uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 
+#include "format/files_beside.hpp"
 #include "format/xml_reader.hpp"
 #include "io/checked.hpp"
 #include "io/utf8.hpp"
@@ -177,15 +178,6 @@ Result<ModelContents> read_tensors(ByteSpan bytes, ReadContext&) {
   return contents;
 }
 
-Result<Input> open_weights(const std::filesystem::path& path) {
-  std::error_code ignored;
-  // Readers differ about links.
-  if (std::filesystem::is_symlink(path, ignored)) {
-    return fail(ErrorCode::kRefused, "its elements are behind a link");
-  }
-  return Input::map(path);
-}
-
 }  // namespace
 
 Result<OpenvinoView> read_openvino(ByteSpan bytes) {
@@ -212,21 +204,16 @@ Result<OpenvinoRange> openvino_range(const OpenvinoConst& data) {
   return OpenvinoRange{type->dtype, *shape, *offset, *size};
 }
 
-std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input) {
+std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input, const OpenInput& open) {
   const auto view = read_openvino(input.bytes());
   if (!view) return std::unexpected(view.error());
   ModelContents contents;
-  auto weights = open_weights(std::filesystem::path(path).replace_extension(".bin"));
-  add_constants(*view,
-                weights ? Result<ByteSpan>(weights->bytes()) : std::unexpected(weights.error()),
-                contents);
-  std::vector<ModelFile> files;
-  files.push_back({"", std::move(input)});
-  if (weights) {
-    ModelFile& file = files.emplace_back(
-        ModelFile{path.filename().replace_extension(".bin").string(), std::move(*weights)});
-    file.is_raw = true;
-  }
+  FilesBeside beside(path.parent_path(), open);
+  const auto weights =
+      beside.bytes_of(path.filename().replace_extension(".bin").string());
+  add_constants(*view, weights, contents);
+  std::vector<ModelFile> files = beside.take();
+  files.insert(files.begin(), ModelFile{"", std::move(input)});
   return Model(std::move(files), kOpenvino.name, std::move(contents));
 }
 

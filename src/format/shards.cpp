@@ -312,13 +312,14 @@ std::expected<Model, Failure> join_files(std::span<const std::filesystem::path> 
   return joiner.finish(std::nullopt);
 }
 
-std::expected<Model, Failure> open_shards(const std::filesystem::path& index, Input input) {
+std::expected<Model, Failure> open_shards(const std::filesystem::path& index, Input input,
+                                          const OpenInput& open) {
   const auto shards = read_shard_index(input.bytes());
   if (!shards) return std::unexpected(shards.error());
   Joiner joiner(*shards);
   for (std::uint32_t i = 0; i < shards->shards.size(); ++i) {
     const std::string& name = shards->shards[i];
-    auto model = open_one(index.parent_path() / name);
+    auto model = open_one(index.parent_path() / name, open);
     if (!model) return std::unexpected(Failure(model.error(), name));
     joiner.add(i, std::move(*model));
   }

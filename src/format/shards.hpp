@@ -44,7 +44,8 @@ bool is_shard_index(ByteSpan bytes);
 std::expected<ShardIndex, Failure> read_shard_index(ByteSpan bytes);
 
 // Opens one file of a model; what is an index itself is refused.
-std::expected<Model, Failure> open_one(const std::filesystem::path& path);
+std::expected<Model, Failure> open_one(const std::filesystem::path& path,
+                                       const OpenInput& open = Input::map);
 
 // Opens several files and makes one model of them. Errors: kMismatch (a tensor is in two of them),
 // kLimit, and those of open_model() for a file, with its path.
@@ -54,6 +55,7 @@ std::expected<Model, Failure> join_files(std::span<const std::filesystem::path> 
 // open_model() for a shard, with its name. What the index and the shards do not agree in becomes a
 // problem of the model: a tensor that its shard does not hold, and one of a shard that the index
 // does not list or lists elsewhere.
-std::expected<Model, Failure> open_shards(const std::filesystem::path& index, Input input);
+std::expected<Model, Failure> open_shards(const std::filesystem::path& index, Input input,
+                                          const OpenInput& open);
 
 }  // namespace tare::format

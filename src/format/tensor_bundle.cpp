@@ -426,10 +426,10 @@ std::string data_name(std::string_view index, std::uint64_t shard, std::uint64_t
 
 }  // namespace
 
-std::expected<Model, Failure> open_tensor_bundle(const std::filesystem::path& path, Input input) {
+std::expected<Model, Failure> open_tensor_bundle(const std::filesystem::path& path, Input input, const OpenInput& open) {
   const auto bundle = read_bundle(input.bytes());
   if (!bundle) return std::unexpected(bundle.error());
-  FilesBeside beside(path.parent_path());
+  FilesBeside beside(path.parent_path(), open);
   const std::string index = path.filename().string();
   auto contents = contents_of(*bundle, [&](const Entry& entry) -> Result<ByteSpan> {
     const auto file = beside.bytes_of(data_name(index, entry.shard, bundle->shards));

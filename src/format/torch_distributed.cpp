@@ -35,7 +35,8 @@ class PartReader {
   explicit PartReader(const DistributedMetadata& metadata) : imports_(metadata.imports) {}
 
   std::expected<void, Failure> map_files(const DistributedMetadata& metadata,
-                                         const std::filesystem::path& folder);
+                                         const std::filesystem::path& folder,
+                                         const OpenInput& open);
   Result<PieceContent> read(const StoredTensor& tensor);
   Result<PieceContent> read(const StoredPart& part) { return read_object(part); }
   Model finish(Input metadata, ModelContents contents);
@@ -55,10 +56,11 @@ class PartReader {
 };
 
 std::expected<void, Failure> PartReader::map_files(const DistributedMetadata& metadata,
-                                                   const std::filesystem::path& folder) {
+                                                   const std::filesystem::path& folder,
+                                                   const OpenInput& open) {
   std::uint64_t size = 0;
   for (const auto& file : metadata.files) {
-    auto input = Input::map(folder / file.name);
+    auto input = open(folder / file.name);
     if (!input) return std::unexpected(Failure(input.error(), file.name));
     if (kSafetensors.recognises(input->bytes()))
       return std::unexpected(safetensors_file(file.name));
@@ -159,9 +161,10 @@ Model PartReader::finish(Input metadata, ModelContents contents) {
 }  // namespace
 
 std::expected<Model, Failure> open_distributed(const std::filesystem::path& path, Input input,
-                                               DistributedMetadata metadata) {
+                                               DistributedMetadata metadata,
+                                               const OpenInput& open) {
   PartReader reader(metadata);
-  if (auto mapped = reader.map_files(metadata, path.parent_path()); !mapped) {
+  if (auto mapped = reader.map_files(metadata, path.parent_path(), open); !mapped) {
     return std::unexpected(mapped.error());
   }
   std::vector<Piece> pieces;

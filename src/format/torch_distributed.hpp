@@ -14,6 +14,7 @@ namespace tare::format {
 // model. `metadata` was read from `input`, the file at `path`. Errors: those of opening a file,
 // with its name; kLimit.
 std::expected<Model, Failure> open_distributed(const std::filesystem::path& path, Input input,
-                                               DistributedMetadata metadata);
+                                               DistributedMetadata metadata,
+                                               const OpenInput& open = Input::map);
 
 }  // namespace tare::format

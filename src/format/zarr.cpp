@@ -264,10 +264,10 @@ Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
 
 }  // namespace
 
-std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input) {
+std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input, const OpenInput& open) {
   const auto metadata = read_metadata(input.bytes());
   if (!metadata) return std::unexpected(metadata.error());
-  FilesBeside beside(path.parent_path());
+  FilesBeside beside(path.parent_path(), open);
   ModelContents contents;
   const std::string name = std::filesystem::absolute(path).parent_path().filename().string();
   auto view = ChunkReader(*metadata, beside).read(contents.owners);

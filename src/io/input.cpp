@@ -50,10 +50,19 @@ Input Input::from_bytes(std::vector<std::byte> bytes) {
   return input;
 }
 
+Input Input::paged(std::shared_ptr<Pager> pager, const std::filesystem::path& path) {
+  Input input;
+  input.bytes_ = pager->bytes();
+  input.pager_ = std::move(pager);
+  input.set_name(path);
+  return input;
+}
+
 Input::Input(Input&& other) noexcept
     : owned_(std::move(other.owned_)),
       bytes_(std::exchange(other.bytes_, {})),
       mapped_(std::exchange(other.mapped_, false)),
+      pager_(std::move(other.pager_)),
       origin_(std::move(other.origin_)) {}
 
 Input& Input::operator=(Input&& other) noexcept {
@@ -62,6 +71,7 @@ Input& Input::operator=(Input&& other) noexcept {
     owned_ = std::move(other.owned_);
     bytes_ = std::exchange(other.bytes_, {});
     mapped_ = std::exchange(other.mapped_, false);
+    pager_ = std::move(other.pager_);
     origin_ = std::move(other.origin_);
   }
   return *this;
@@ -69,6 +79,7 @@ Input& Input::operator=(Input&& other) noexcept {
 
 void Input::drop(ByteSpan part) const {
   constexpr std::uintptr_t kPage = 4096;
+  if (pager_) return pager_->drop(part);
   if (!mapped_) return;
   // Whole pages: what is around them may be in use.
   const auto first = reinterpret_cast<std::uintptr_t>(part.data());

@@ -27,10 +27,17 @@ UniqueFd open_unnamed(const char* folder) {
 
 }  // namespace
 
+Result<UniqueFd> open_temporary() {
+  UniqueFd fd = open_unnamed("/var/tmp");
+  if (!fd) fd = open_unnamed("/tmp");
+  if (!fd) return std::unexpected(system_error(errno, kCannotWrite));
+  return fd;
+}
+
 Result<void> Spool::spill() {
-  fd_ = open_unnamed("/var/tmp");
-  if (!fd_) fd_ = open_unnamed("/tmp");
-  if (!fd_) return std::unexpected(system_error(errno, kCannotWrite));
+  auto file = open_temporary();
+  if (!file) return std::unexpected(file.error());
+  fd_ = std::move(*file);
   auto written = write_all(fd_.get(), buffer_, kCannotWrite);
   buffer_ = {};
   return written;

@@ -14,6 +14,9 @@
 
 namespace tare {
 
+// An empty file without a name, to write and read. Errors: those of the system.
+Result<UniqueFd> open_temporary();
+
 class Spool {
  public:
   // Up to `memory` bytes stay in memory.

@@ -60,6 +60,7 @@ void add_nesting(Json& document, const Nesting& nesting) {
 void add_model(Json& document, const Model& model, const InspectOptions& options) {
   const ModelContents& contents = model.contents();
   document["format"] = model.format();
+  if (options.fetched != nullptr) document["fetched"] = fetched_json(*options.fetched);
   document["shards"] = Json::array();
   for (const ModelFile& file : model.files()) {
     if (!file.name.empty()) document["shards"].push_back(file.name);
@@ -206,6 +207,7 @@ std::string convert_json(const ConvertedModel& converted) {
   document["path"] = converted.path;
   document["key"] = converted.selection.key;
   document["dry_run"] = converted.dry_run;
+  if (converted.fetched != nullptr) document["fetched"] = fetched_json(*converted.fetched);
   document["files"] = Json::array();
   for (const WrittenFile& file : summary.files) {
     document["files"].push_back(

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "remote/fetched.hpp"
+
 namespace tare::report {
 
 using Json = nlohmann::ordered_json;
@@ -26,6 +28,18 @@ inline std::string nested_dump(const Json& value, std::size_t indent) {
     if (c == '\n') out.append(indent, ' ');
   }
   return out;
+}
+
+// What was fetched of a file on a server.
+inline Json fetched_json(const remote::Fetched& fetched) {
+  const char* sha256 = "none";
+  if (fetched.sha256 == remote::Sha256Check::kNotDone) sha256 = "not_checked";
+  if (fetched.sha256 == remote::Sha256Check::kEqual) sha256 = "equal";
+  return {{"bytes", fetched.bytes},
+          {"size", fetched.size},
+          {"requests", fetched.requests},
+          {"whole", fetched.is_whole},
+          {"sha256", sha256}};
 }
 
 }  // namespace tare::report

@@ -38,6 +38,7 @@ Json file_json(const ScannedFile& file) {
   out["size"] = file.report->size;
   out["parts"] = file.report->parts;
   out["tensor_bytes"] = file.report->tensor_bytes;
+  if (file.fetched) out["fetched"] = fetched_json(*file.fetched);
   out["findings"] = Json::array();
   for (const Finding& finding : file.report->findings) {
     out["findings"].push_back(finding_json(finding));

@@ -11,7 +11,9 @@ class TextWriter : public ScanWriter {
   explicit TextWriter(Colour colour) : colour_(colour) {}
 
   std::string add(const ScannedFile& file) override {
-    if (file.report) return scan_text(file.path, *file.report, colour_);
+    if (file.report) {
+      return scan_text(file.path, *file.report, colour_, file.fetched ? &*file.fetched : nullptr);
+    }
     return fmt::format("{}: not scanned: {}\n", printable(file.path),
                        unscanned_text(file.report.error()));
   }

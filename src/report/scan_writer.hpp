@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "remote/fetched.hpp"
 #include "report/text.hpp"
 #include "tare/scan.hpp"
 
@@ -16,6 +18,7 @@ namespace tare::report {
 struct ScannedFile {
   std::string path;
   Result<ScanReport> report;
+  std::optional<remote::Fetched> fetched{};  // of a file on a server
 };
 
 // What a scan came to.

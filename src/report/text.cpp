@@ -221,7 +221,41 @@ std::string failure_text(const Failure& failure) {
   return failure.subject.empty() ? text : fmt::format("'{}': {}", printable(failure.subject), text);
 }
 
-std::string scan_text(std::string_view path, const ScanReport& report, Colour colour) {
+namespace {
+
+// A scan that saw all bytes has nothing to say about the others.
+std::string unread_text(const ScanReport& report, const remote::Fetched& fetched) {
+  if (report.tensor_bytes == 0 || fetched.bytes >= fetched.size) return "";
+  return "; tensor data was not read";
+}
+
+const char* sha256_text(remote::Sha256Check check) {
+  switch (check) {
+    case remote::Sha256Check::kNone:
+      return "";
+    case remote::Sha256Check::kNotDone:
+      return "; the SHA-256 that the server tells was not checked";
+    case remote::Sha256Check::kEqual:
+      return "; its SHA-256 is what the server tells";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string fetched_text(const remote::Fetched& fetched) {
+  if (fetched.is_whole) {
+    return fmt::format("fetched whole, {}{}", human_bytes(fetched.bytes),
+                       sha256_text(fetched.sha256));
+  }
+  const std::string check =
+      fetched.sha256 == remote::Sha256Check::kEqual ? sha256_text(fetched.sha256) : "";
+  return fmt::format("fetched {} of {} in {} request{}{}", human_bytes(fetched.bytes),
+                     human_bytes(fetched.size), fetched.requests, plural(fetched.requests), check);
+}
+
+std::string scan_text(std::string_view path, const ScanReport& report, Colour colour,
+                      const remote::Fetched* fetched) {
   std::string out =
       fmt::format("{}: {}  ({}, {}", printable(path), verdict_text(report.verdict, colour),
                   fmt::join(report.formats, " + "), human_bytes(report.size));
@@ -229,6 +263,9 @@ std::string scan_text(std::string_view path, const ScanReport& report, Colour co
     out += fmt::format(", of which tensor data {}", human_bytes(report.tensor_bytes));
   }
   out += ")\n";
+  if (fetched != nullptr) {
+    out += "  " + fetched_text(*fetched) + unread_text(report, *fetched) + "\n";
+  }
   for (const Finding& finding : report.findings) append_finding(out, finding, colour);
   return out;
 }
@@ -242,6 +279,10 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));
+  if (options.fetched != nullptr) {
+    fmt::format_to(end, "  {}; tensor data is not needed for this\n",
+                   fetched_text(*options.fetched));
+  }
   if (options.tree) {
     append_tree(out, model, options.depth);
   } else {
@@ -426,7 +467,15 @@ std::string convert_text(const ConvertedModel& converted) {
         end, "{} tensor{}, {} in {:.2f} s ({:.0f} MB/s), {}\n", summary.tensors,
         plural(summary.tensors), human_bytes(summary.file_bytes), converted.seconds,
         static_cast<double>(summary.file_bytes) / 1e6 / std::max(converted.seconds, 1e-9),
-        summary.verified ? "verified against the source" : "not verified");
+        !summary.verified              ? "not verified"
+        : converted.fetched != nullptr ? "verified against what came from the server"
+                                       : "verified against the source");
+  }
+  if (converted.fetched != nullptr) {
+    fmt::format_to(end, "{}{}\n", fetched_text(*converted.fetched),
+                   converted.fetched->sha256 == remote::Sha256Check::kNotDone
+                       ? sha256_text(remote::Sha256Check::kNotDone)
+                       : "");
   }
   for (const auto& [name, kept] : summary.tied) {
     fmt::format_to(end, "{} is {}, written once\n", printable(name), printable(kept));

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "remote/fetched.hpp"
 #include "tare/check.hpp"
 #include "tare/compare.hpp"
 #include "tare/convert.hpp"
@@ -33,11 +34,16 @@ using tare::error_text;
 std::string failure_text(const Failure& failure);
 
 // The verdict of a file and its findings.
-std::string scan_text(std::string_view path, const ScanReport& report, Colour colour);
+std::string scan_text(std::string_view path, const ScanReport& report, Colour colour,
+                      const remote::Fetched* fetched = nullptr);
+
+// "fetched 212.0 KiB of 9.8 GiB in 14 requests": what of a file on a server.
+std::string fetched_text(const remote::Fetched& fetched);
 
 struct InspectOptions {
   bool tree = false;   // sizes by prefix in place of the list of tensors; text only
   unsigned depth = 3;  // levels of the tree, at least 1
+  const remote::Fetched* fetched = nullptr;  // of a model on a server
 };
 
 // Tensors or their sizes, metadata, imports, problems.
@@ -101,6 +107,7 @@ struct ConvertedModel {
   const ConvertSummary& summary;
   double seconds = 0;
   bool dry_run = false;
+  const remote::Fetched* fetched = nullptr;  // of a source on a server
 };
 
 // A line for each file, then what was tied and dropped.

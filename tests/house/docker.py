@@ -77,7 +77,7 @@ def faults_of(text, packages):
     if not (only("WORKDIR") or "").startswith("/home/"):
         faults.append("WORKDIR is not the home of the user, who could not write there")
     copied = " ".join(rest for word, rest in last if word == "COPY" and "--from=build" in rest)
-    for program in ("tare", "tare-demo"):
+    for program in ("tare", "tare-fetch", "tare-demo"):
         if f"/{program} " not in copied or not copied.endswith(" /usr/local/bin/"):
             faults.append(f"{program} is not copied to /usr/local/bin/")
     return faults
@@ -94,6 +94,7 @@ MUTATIONS = [
     ('CMD ["--help"]', ""),
     ("FROM debian:bookworm-slim\n", ""),
     ("/src/build/release/tare-demo ", ""),
+    ("/src/build/release/tare-fetch ", ""),
     ("WORKDIR /home/tare", "WORKDIR /"),
 ]
 

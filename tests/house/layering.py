@@ -3,6 +3,7 @@
 
     cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
     cli -> cache -> scan (its public headers)
+    cli, report, fetch -> remote -> io
     capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
@@ -24,6 +25,8 @@ FORMAT = CORE | READERS | {"object", "format"}
 # Layer: the layers it may include, besides itself.
 BELOW = {
     "io": set(),
+    "remote": CORE,
+    "fetch": CORE | {"remote"},
     "archive": CORE,
     "pickle": CORE,
     "tensor": CORE,
@@ -33,12 +36,12 @@ BELOW = {
     "convert": FORMAT,
     "craft": FORMAT,
     # A report tells what scan and convert return; their public headers say what that is.
-    "report": FORMAT | {"public scan", "public convert"},
+    "report": FORMAT | {"public scan", "public convert", "remote"},
     # What a scan says is kept and given back.
     "cache": CORE | {"public format", "public scan"},
     "sandbox": CORE,
     "capi": FORMAT,
-    "cli": FORMAT | {"scan", "convert", "craft", "report", "cache", "sandbox"},
+    "cli": FORMAT | {"scan", "convert", "craft", "report", "cache", "sandbox", "remote"},
 }
 
 # Public header, below include/tare/: the layer that it belongs to.
@@ -171,6 +174,9 @@ INJECTIONS = [
     ("src/scan/scan.cpp", '#include "tare/craft.hpp"'),
     ("src/report/text.cpp", '#include "scan/policy.hpp"'),
     ("src/sandbox/sandbox.cpp", '#include "tare/pickle.hpp"'),
+    ("src/fetch/session.cpp", '#include "tare/scan.hpp"'),
+    ("src/remote/fetcher.cpp", '#include "format/format.hpp"'),
+    ("src/cli/scan.cpp", '#include "fetch/client.hpp"'),
     ("include/tare/scan.hpp", '#include "scan/policy.hpp"'),
     ("include/tare/scan.hpp", "#include <fmt/format.h>"),
     ("include/tare/scan.hpp", "#include <unistd.h>"),

@@ -117,8 +117,8 @@ void Answer::add_line(std::string_view line) {
     fresh.linked_sha256 = linked_sha256;
     fresh.linked_size = linked_size;
     const std::size_t space = std::min(line.find(' '), line.size());
-    fresh.status = static_cast<long>(
-        parse_number(trimmed(line.substr(space)).substr(0, 3)).value_or(0));
+    fresh.status =
+        static_cast<long>(parse_number(trimmed(line.substr(space)).substr(0, 3)).value_or(0));
     *this = std::move(fresh);
     return;
   }

@@ -88,8 +88,8 @@ Limits Limits::from(const Environment& variable) {
   constexpr std::uint64_t kDay = 86'400;
   limits.idle = std::chrono::seconds(std::clamp<std::uint64_t>(idle, 1, kDay));
   limits.longest_wait = std::chrono::seconds(std::min(wait, kDay));
-  limits.retries =
-      static_cast<unsigned>(std::min<std::uint64_t>(number_of(variable, "TARE_FETCH_RETRIES", 4), 100));
+  limits.retries = static_cast<unsigned>(
+      std::min<std::uint64_t>(number_of(variable, "TARE_FETCH_RETRIES", 4), 100));
   return limits;
 }
 

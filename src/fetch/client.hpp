@@ -1,4 +1,5 @@
-// One HTTP request at a time, by libcurl: where redirects lead, how long to wait, when to try again.
+// One HTTP request at a time, by libcurl: where redirects lead, how long to wait, when to try
+// again.
 //
 // Bodies are handed on as they come; nothing here looks into them. libcurl reads proxy variables.
 #pragma once
@@ -25,8 +26,8 @@ struct Limits {
   unsigned retries = 4;
   unsigned redirects = 10;
   std::uint64_t header_bytes = 65'536;
-  std::uint64_t least_rate = 4'096;          // bytes a second, over the idle time
-  std::uint64_t list_bytes = 64 << 20;       // of all pages
+  std::uint64_t least_rate = 4'096;     // bytes a second, over the idle time
+  std::uint64_t list_bytes = 64 << 20;  // of all pages
   unsigned list_pages = 1'000;
 
   static Limits from(const Environment& variable);
@@ -38,7 +39,7 @@ struct Wanted {
 
   Kind kind = Kind::kRange;
   std::uint64_t offset = 0;
-  std::uint64_t length = 0;             // bytes; kWhole, kDocument: at most
+  std::uint64_t length = 0;              // bytes; kWhole, kDocument: at most
   const Validator* validator = nullptr;  // the file's state; none is known yet if null
 };
 
@@ -49,7 +50,7 @@ struct Outcome {
   bool may_retry = false;
   std::chrono::milliseconds wait{0};  // that the server asks for
   Answer answer;
-  Address address;  // that answered in the end
+  Address address;        // that answered in the end
   bool is_whole = false;  // kFirst: the server has no ranges, and nothing was handed on
 };
 

@@ -50,9 +50,8 @@ Located on_hub(const std::string& path, const Environment& variable) {
 
 // A name that can stand in front of the host: with a dot in it, no certificate would fit.
 bool is_host_label(const std::string& bucket) {
-  return std::ranges::all_of(bucket, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
+  return std::ranges::all_of(
+      bucket, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 std::string s3_url(const remote::S3Spec& spec, const std::string& region,

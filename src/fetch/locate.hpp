@@ -28,7 +28,8 @@ struct Location {
 
 // Of https://, http://, hf://ORG/MODEL[@REV]/PATH and s3://BUCKET/KEY. Errors: kNotUrl, kNotHttps
 // (of an endpoint as well), kNoCredentials.
-std::expected<Location, remote::Status> locate(const std::string& spec, const Environment& variable);
+std::expected<Location, remote::Status> locate(const std::string& spec,
+                                               const Environment& variable);
 
 // The first page of the list of files of hf://ORG/MODEL[@REV].
 std::expected<Location, remote::Status> locate_list(const std::string& spec,

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -42,7 +43,8 @@ Result<std::unique_ptr<Fetcher>> Fetcher::start(const std::string& program) {
   const UniqueFd theirs(ends[1]);
   pid_t process = 0;
   if (const int failed = spawn(process, program, theirs.get()); failed != 0) {
-    return std::unexpected(system_error(failed, "cannot start tare-fetch, which stands beside tare"));
+    return std::unexpected(
+        system_error(failed, "cannot start tare-fetch, which stands beside tare"));
   }
   return std::unique_ptr<Fetcher>(new Fetcher(process, std::move(ours)));
 }
@@ -113,6 +115,23 @@ bool Fetcher::begin(std::uint32_t file, std::uint64_t offset, std::uint64_t leng
   return true;
 }
 
+bool Fetcher::get_scattered(std::uint32_t file, std::span<const Piece> pieces, Receiver& to) {
+  const std::string text(as_text(std::as_bytes(pieces)));
+  if (!drain() || !ask({Op::kScattered, file, 0, 0}, text)) return false;
+  bool kept = true;
+  for (std::size_t i = 0;; ++i) {
+    const auto frame = receive_frame();
+    if (!frame) return false;
+    if (frame->status != Status::kOk) return kept && status_ == Status::kEnd && i == pieces.size();
+    const auto is_frame = [&](const Piece& piece) {
+      return piece.offset == frame->offset && piece.length == frame->length;
+    };
+    if (std::ranges::none_of(pieces, is_frame)) return broken();
+    kept = kept && to.take(frame->offset, ByteSpan(buffer_).first(frame->length));
+    if (kept) to.pause(frame->offset + frame->length);
+  }
+}
+
 void Fetcher::receive_first(std::uint64_t length, Receiver* to) {
   status_ = Status::kOk;
   in_answer_ = true;
@@ -155,7 +174,8 @@ Result<void> Fetcher::get_whole(std::uint32_t file, std::uint64_t most, Receiver
   bool kept = true;
   for (;;) {
     const auto frame = receive_frame();
-    if (!frame || frame->length > most - offset) return std::unexpected(error_of(Status::kProtocol));
+    if (!frame || frame->length > most - offset)
+      return std::unexpected(error_of(Status::kProtocol));
     if (frame->status == Status::kEnd && kept) return {};
     if (frame->status == Status::kEnd) return fail(ErrorCode::kIo, "cannot keep the file");
     if (frame->status != Status::kOk) return std::unexpected(error_of(frame->status));

@@ -274,8 +274,8 @@ PagedFile::Window PagedFile::choose(std::uint64_t page) {
 // Asks for the page, unless it is on its way, and takes what comes up to it and a bit more.
 bool PagedFile::bring(std::uint64_t page) {
   const std::uint64_t wanted = std::min(size_, (page + 1) * kPage);
-  const bool on_the_way = fetcher_.is_bringing(*this) && page * kPage >= published_ &&
-                          wanted <= fetcher_.end();
+  const bool on_the_way =
+      fetcher_.is_bringing(*this) && page * kPage >= published_ && wanted <= fetcher_.end();
   if (!on_the_way) {
     if (!fetcher_.drain()) return fail(error_of(fetcher_.last_status()));
     if (error_ || is_present(page)) return !error_;
@@ -287,14 +287,72 @@ bool PagedFile::bring(std::uint64_t page) {
       return fail(error_of(fetcher_.last_status()));
     }
   }
-  const std::uint64_t stop =
-      std::min(fetcher_.end(), page * kPage + kMegabytePages * kPage);
+  const std::uint64_t stop = std::min(fetcher_.end(), page * kPage + kMegabytePages * kPage);
   while (fetcher_.is_bringing(*this) && fetcher_.next() < stop) {
     if (!fetcher_.take_piece()) return fail(error_of(fetcher_.last_status()));
   }
   if (error_) return false;
   publish(fetcher_.next());
   return !error_;
+}
+
+// Opens each piece where it belongs.
+class PagedFile::Scattered final : public Receiver {
+ public:
+  explicit Scattered(PagedFile& file) : file_(file) {}
+  bool take(std::uint64_t offset, ByteSpan bytes) override {
+    file_.published_ = offset;
+    return file_.take(offset, bytes);
+  }
+  void pause(std::uint64_t end) override { file_.publish(end); }
+
+ private:
+  PagedFile& file_;
+};
+
+std::vector<Piece> PagedFile::pieces_of(std::span<const ByteSpan> parts) const {
+  constexpr std::uint64_t kGap = 2;  // pages that cost less than another request
+  constexpr std::uint64_t kMost = kMaxFrame / kPage;
+  std::vector<std::uint64_t> missing;
+  for (const ByteSpan part : parts) {
+    const auto from = static_cast<std::uint64_t>(part.data() - begin_);
+    for (std::uint64_t page = from / kPage; page * kPage < from + part.size(); ++page) {
+      if (!is_present(page)) missing.push_back(page);
+    }
+  }
+  std::ranges::sort(missing);
+  std::vector<Window> windows;
+  for (const std::uint64_t page : missing) {
+    // What is there already is not written again.
+    const auto goes_with = [&](const Window& window) {
+      if (page > window.end() + kGap || page >= window.first + kMost) return false;
+      for (std::uint64_t between = window.end(); between < page; ++between) {
+        if (is_present(between)) return false;
+      }
+      return true;
+    };
+    if (windows.empty() || !goes_with(windows.back())) windows.push_back({page, 0});
+    windows.back().count = page + 1 - windows.back().first;
+  }
+  std::vector<Piece> pieces;
+  for (const Window& window : windows) {
+    const std::uint64_t offset = window.first * kPage;
+    pieces.push_back({offset, std::min(size_, window.end() * kPage) - offset});
+  }
+  return pieces;
+}
+
+void PagedFile::bring_scattered(std::span<const ByteSpan> parts) {
+  const std::scoped_lock lock(fetcher_.mutex());
+  const std::vector<Piece> all = pieces_of(parts);
+  // One alone comes as well when it is touched.
+  for (std::span<const Piece> rest = all; rest.size() > 1 && !error_;) {
+    const auto some = rest.first(std::min(rest.size(), kMaxPieces));
+    requests_ += some.size();
+    Scattered to(*this);
+    if (!fetcher_.get_scattered(number_, some, to)) return;
+    rest = rest.subspan(some.size());
+  }
 }
 
 bool PagedFile::ensure(std::uint64_t page) {
@@ -312,10 +370,9 @@ void PagedFile::on_fault(const std::byte* address) {
 // Nobody can be told here: see the head of the header.
 void PagedFile::give_up(const std::byte* address) {
   const std::uint64_t from = static_cast<std::uint64_t>(address - begin_) / kPage * kPage;
-  const bool covered =
-      on_failure_ == OnFailure::kRemember &&
-      ::mmap(begin_ + from, size_ - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-             0) != MAP_FAILED;
+  const bool covered = on_failure_ == OnFailure::kRemember &&
+                       ::mmap(begin_ + from, size_ - from, PROT_READ,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
   if (!covered) end_process();
 }
 

@@ -1,16 +1,17 @@
 // A file on a server as bytes in memory: a page that is touched is fetched.
 //
-// The mapping has the size of the file, and is closed (PROT_NONE). Touching it raises SIGSEGV, whose
-// handler asks tare-fetch for the page and for what is likely to be wanted next, writes that to a
-// file without a name, and opens those pages. So a reader of the whole file fetches what it looks
-// at; a hole is never read as zeros. Read-ahead begins with a page and doubles while a reader goes
-// on from where it was.
+// The mapping has the size of the file, and is closed (PROT_NONE). Touching it raises SIGSEGV,
+// whose handler asks tare-fetch for the page and for what is likely to be wanted next, writes that
+// to a file without a name, and opens those pages. So a reader of the whole file fetches what it
+// looks at; a hole is never read as zeros. Read-ahead begins with a page and doubles while a reader
+// goes on from where it was.
 //
 // If a page cannot be fetched, there is nobody to tell in the middle of an instruction. Either the
-// process ends, with a line on stderr and the exit code 2; or the rest of the mapping reads as zeros
-// and failure() says so: what was made of the bytes then means nothing.
+// process ends, with a line on stderr and the exit code 2; or the rest of the mapping reads as
+// zeros and failure() says so: what was made of the bytes then means nothing.
 //
-// System calls do not raise signals: for them, a page that is not there is EFAULT (io/write_all.cpp).
+// System calls do not raise signals: for them, a page that is not there is EFAULT
+// (io/write_all.cpp).
 #pragma once
 
 #include <atomic>
@@ -49,6 +50,10 @@ class PagedFile final : public Pager, public Receiver {
   PagedFile& operator=(const PagedFile&) = delete;
   ~PagedFile() override;
 
+  // Brings what many short reads all over the file are about to touch, several pieces at a time.
+  // What does not come is brought when it is touched.
+  void bring_scattered(std::span<const ByteSpan> parts);
+
   ByteSpan bytes() const override { return {begin_, size_}; }
   void drop(ByteSpan part) override;
   void expect(ByteSpan part) override;
@@ -63,6 +68,7 @@ class PagedFile final : public Pager, public Receiver {
   void on_fault(const std::byte* address);
 
  private:
+  class Scattered;
   // Pages, from the first on.
   struct Window {
     std::uint64_t first = 0;
@@ -74,6 +80,8 @@ class PagedFile final : public Pager, public Receiver {
             OnFailure on_failure);
 
   Result<void> map();
+  // The pages of the parts that are not there, near ones together.
+  std::vector<Piece> pieces_of(std::span<const ByteSpan> parts) const;
   bool ensure(std::uint64_t page);
   bool bring(std::uint64_t page);
   Window choose(std::uint64_t page);

@@ -65,9 +65,11 @@ Words words_of(Status status) {
     case Status::kChanged:
       return {ErrorCode::kMismatch, "the file changed on the server while it was read"};
     case Status::kNoLength:
-      return {ErrorCode::kUnsupported, "the server has no ranges and does not say how the file ends"};
+      return {ErrorCode::kUnsupported,
+              "the server has no ranges and does not say how the file ends"};
     case Status::kTooLarge:
-      return {ErrorCode::kLimit, "the server has no ranges, and the file is too large to be fetched whole"};
+      return {ErrorCode::kLimit,
+              "the server has no ranges, and the file is too large to be fetched whole"};
     case Status::kNoCredentials:
       return {ErrorCode::kInvalidArgument,
               "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is not set"};

@@ -1,10 +1,10 @@
 // What tare and tare-fetch say to each other: messages of a fixed size over a socket pair.
 //
-// tare asks, one request at a time; a text (a URL, or what stands for one) may follow. The answer to
-// kOpen is an Opened, and data if that is kOk. Data are frames, each with its bytes behind it, up to
-// one that is not kOk: kEnd if all that was asked for has been sent, else why there is no more.
-// No text of a server crosses the line: an error is a number, and its words stand here.
-// Both programs are of one build, so that structs are sent as they are.
+// tare asks, one request at a time; a text (a URL, or what stands for one) may follow. The answer
+// to kOpen is an Opened, and data if that is kOk. Data are frames, each with its bytes behind it,
+// up to one that is not kOk: kEnd if all that was asked for has been sent, else why there is no
+// more. No text of a server crosses the line: an error is a number, and its words stand here. Both
+// programs are of one build, so that structs are sent as they are.
 #pragma once
 
 #include <array>
@@ -54,10 +54,11 @@ inline constexpr std::uint32_t kStatusCount = static_cast<std::uint32_t>(Status:
 Error error_of(Status status);
 
 enum class Op : std::uint32_t {
-  kOpen = 1,  // `text`: what to open as `file`; data: the first `length` bytes, or fewer
-  kRange,     // `length` bytes from `offset` on of `file`, which has ranges
-  kWhole,     // all of `file`, at most `length` bytes
-  kList,      // `text`: a repository of the hub; data: JSON documents, kPage between them
+  kOpen = 1,   // `text`: what to open as `file`; data: the first `length` bytes, or fewer
+  kRange,      // `length` bytes from `offset` on of `file`, which has ranges
+  kWhole,      // all of `file`, at most `length` bytes
+  kScattered,  // `text`: Pieces of `file`, which has ranges; data: each, in any order
+  kList,       // `text`: a repository of the hub; data: JSON documents, kPage between them
 };
 
 struct Request {
@@ -69,22 +70,29 @@ struct Request {
   std::uint32_t reserved = 0;
 };
 
+struct Piece {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  // at most kMaxFrame
+};
+
 struct Opened {
   static constexpr std::uint64_t kUnknownSize = UINT64_MAX;
 
   Status status{};
   bool has_ranges = false;
   bool has_sha256 = false;
-  std::uint64_t size = 0;                   // bytes; kUnknownSize only without ranges
-  std::array<std::uint8_t, 32> sha256{};    // of the whole file, as the server tells it
+  std::uint64_t size = 0;                 // bytes; kUnknownSize only without ranges
+  std::array<std::uint8_t, 32> sha256{};  // of the whole file, as the server tells it
 };
 
 struct Frame {
   Status status{};
   std::uint32_t length = 0;  // bytes behind it
+  std::uint64_t offset = 0;  // kScattered: of the piece
 };
 
 inline constexpr std::uint32_t kMaxText = 16384;
+inline constexpr std::size_t kMaxPieces = kMaxText / sizeof(Piece);
 inline constexpr std::uint32_t kMaxFrame = std::uint32_t{1} << 20;
 inline constexpr std::uint32_t kMaxFiles = 16384;
 

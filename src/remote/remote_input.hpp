@@ -9,7 +9,7 @@
 namespace tare::remote {
 
 struct OpenOptions {
-  std::string name;      // for reports, and printable: for the line on stderr
+  std::string name;  // for reports, and printable: for the line on stderr
   std::string printable;
   OnFailure on_failure = OnFailure::kEndProcess;
   // A server without ranges: larger files are not fetched.
@@ -24,9 +24,7 @@ struct RemoteInput {
   Fetched whole;                           // then
 
   Fetched fetched() const { return pages ? pages->fetched() : whole; }
-  std::optional<Error> failure() const {
-    return pages ? pages->failure() : std::optional<Error>();
-  }
+  std::optional<Error> failure() const { return pages ? pages->failure() : std::optional<Error>(); }
 };
 
 // `spec`: what a person wrote (spec.hpp). Errors: those of the protocol; kLimit: larger than the

@@ -17,9 +17,9 @@ std::string display_name(std::string_view spec);
 
 // A model, or a file of one, on the hub.
 struct HubSpec {
-  std::string repository;       // "org/model"
+  std::string repository;         // "org/model"
   std::string revision = "main";  // as it is called: "refs/pr/1"
-  std::string path;             // empty: the whole repository
+  std::string path;               // empty: the whole repository
 
   // Nothing if the text is none; a revision has its slashes as %2F.
   static std::optional<HubSpec> parse(std::string_view spec);

@@ -311,7 +311,7 @@ class PagedFile::Scattered final : public Receiver {
 };
 
 std::vector<Piece> PagedFile::pieces_of(std::span<const ByteSpan> parts) const {
-  constexpr std::uint64_t kGap = 2;  // pages that cost less than another request
+  constexpr std::uint64_t kGap = 4;  // pages that take less time than another request
   constexpr std::uint64_t kMost = kMaxFrame / kPage;
   std::vector<std::uint64_t> missing;
   for (const ByteSpan part : parts) {

@@ -149,6 +149,7 @@ Result<Reader> Reader::open(ByteSpan bytes, const Limits& limits) {
   if (auto found = reader.find_directory(); !found) return std::unexpected(found.error());
   const Directory& directory = *reader.directory_;
   if (auto read = reader.read_directory(directory); !read) return std::unexpected(read.error());
+  if (limits.only_directory) return reader;
   for (std::size_t i = 0; i < reader.entries_.size(); ++i) reader.check_local_header(i);
   reader.check_names();
   reader.check_layout(directory);

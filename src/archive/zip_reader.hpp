@@ -22,6 +22,8 @@ struct Limits {
   std::uint64_t max_inflated_bytes = std::uint64_t{1} << 30;  // of one entry
   // Deflate cannot do better than about 1032:1; what claims more lies.
   std::uint64_t max_ratio = 1032;
+  // Only entries() as the directory has them: nothing else is looked at.
+  bool only_directory = false;
 };
 
 struct Entry {

@@ -1,6 +1,9 @@
 #include "fetch/session.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
 #include <thread>
 
 namespace tare::fetch {
@@ -16,6 +19,8 @@ constexpr auto kFirstWait = std::chrono::milliseconds(500);
 // A whole request: so long, and a second for so many bytes.
 constexpr auto kPatience = std::chrono::seconds(600);
 constexpr std::uint64_t kSlowest = std::uint64_t{16} << 10;
+// Connections for scattered pieces.
+constexpr std::size_t kConnections = 16;
 
 Validator validator_of(const Answer& answer, std::uint64_t size) {
   return {answer.etag, answer.last_modified, size};
@@ -53,10 +58,27 @@ bool Session::serve(const remote::Request& request, const std::string& text) {
   if (request.file >= files_.size()) return false;
   File& file = files_[request.file];
   if (request.op == remote::Op::kWhole) return end(fetch_whole(file, request.length));
-  const bool inside = file.has_ranges && request.offset < file.validator.size &&
-                      request.length <= file.validator.size - request.offset;
-  if (request.op != remote::Op::kRange || !inside || request.length == 0) return false;
+  if (request.op == remote::Op::kScattered) return serve_scattered(file, text);
+  if (request.op != remote::Op::kRange || !has_range(file, request.offset, request.length)) {
+    return false;
+  }
   return end(fetch(file, request.offset, request.length));
+}
+
+bool Session::has_range(const File& file, std::uint64_t offset, std::uint64_t length) {
+  return file.has_ranges && length > 0 && offset < file.validator.size &&
+         length <= file.validator.size - offset;
+}
+
+bool Session::serve_scattered(const File& file, const std::string& text) const {
+  std::vector<remote::Piece> pieces(text.size() / sizeof(remote::Piece));
+  std::memcpy(pieces.data(), text.data(), pieces.size() * sizeof(remote::Piece));
+  for (const remote::Piece& piece : pieces) {
+    if (piece.length > remote::kMaxFrame || !has_range(file, piece.offset, piece.length)) {
+      return false;
+    }
+  }
+  return end(fetch_scattered(file, pieces));
 }
 
 bool Session::send_bytes(ByteSpan bytes) const {
@@ -88,24 +110,29 @@ bool Session::wait(const Outcome& outcome, unsigned failures) const {
 }
 
 // The place that redirects led to may be open for a while only: then they are followed again.
-Outcome Session::get_again(File& file, const Wanted& wanted, const Body& body) {
-  Outcome outcome = client_.get(file.location, file.address, wanted, body);
+Outcome Session::get_again(Client& client, File& file, const Wanted& wanted, const Body& body) {
+  Outcome outcome = client.get(file.location, file.address, wanted, body);
   const bool is_elsewhere = file.address.url() != file.location.address.url();
   if (outcome.status == Status::kOk || !is_elsewhere || !takes_no_link(outcome.answer.status)) {
     return outcome;
   }
-  outcome = client_.get(file.location, file.location.address, wanted, body);
+  outcome = client.get(file.location, file.location.address, wanted, body);
   if (outcome.status == Status::kOk) file.address = outcome.address;
   return outcome;
 }
 
 Status Session::fetch(File& file, std::uint64_t offset, std::uint64_t length) {
+  return fetch(client_, file, offset, length,
+               [this](const Answer&, ByteSpan bytes) { return send_bytes(bytes); });
+}
+
+Status Session::fetch(Client& client, File& file, std::uint64_t offset, std::uint64_t length,
+                      const Body& to) const {
   const auto deadline = Clock::now() + kPatience + std::chrono::seconds(length / kSlowest);
-  const auto send = [this](const Answer&, ByteSpan bytes) { return send_bytes(bytes); };
   unsigned failures = 0;
   while (length > 0) {
     Outcome outcome =
-        get_again(file, {Wanted::Kind::kRange, offset, length, &file.validator}, send);
+        get_again(client, file, {Wanted::Kind::kRange, offset, length, &file.validator}, to);
     offset += outcome.bytes;
     length -= outcome.bytes;
     if (outcome.status == Status::kOk && length == 0) return Status::kOk;
@@ -118,6 +145,40 @@ Status Session::fetch(File& file, std::uint64_t offset, std::uint64_t length) {
     if (!wait(outcome, ++failures)) return outcome.status;
   }
   return Status::kOk;
+}
+
+Status Session::fetch_scattered(const File& file, const std::vector<remote::Piece>& pieces) const {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  Status status = Status::kOk;  // the first that is not
+  const auto work = [&] {
+    Client client(client_.limits(), variable_);
+    File mine = file;
+    std::vector<std::byte> bytes;
+    const auto keep = [&](const Answer&, ByteSpan received) {
+      bytes.insert(bytes.end(), received.begin(), received.end());
+      return true;
+    };
+    for (std::size_t i = next++; i < pieces.size(); i = next++) {
+      bytes.clear();
+      const Status done = fetch(client, mine, pieces[i].offset, pieces[i].length, keep);
+      const std::scoped_lock lock(mutex);
+      if (status != Status::kOk) return;
+      status = done;
+      const remote::Frame frame{Status::kOk, static_cast<std::uint32_t>(bytes.size()),
+                                pieces[i].offset};
+      if (done == Status::kOk && !remote::send_message(socket_, frame, bytes)) {
+        status = Status::kProtocol;
+      }
+      if (status != Status::kOk) return;
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < std::min(kConnections, pieces.size()); ++i) {
+    threads.emplace_back(work);
+  }
+  threads.clear();
+  return status;
 }
 
 Outcome Session::fetch_first(File& file, std::uint64_t length) {
@@ -207,7 +268,8 @@ Status Session::fetch_whole(File& file, std::uint64_t most) {
   const auto send = [this](const Answer&, ByteSpan bytes) { return send_bytes(bytes); };
   unsigned failures = 0;
   for (;;) {
-    const Outcome outcome = get_again(file, {Wanted::Kind::kWhole, 0, most, &file.validator}, send);
+    const Outcome outcome =
+        get_again(client_, file, {Wanted::Kind::kWhole, 0, most, &file.validator}, send);
     const std::uint64_t size = file.validator.size;
     const bool is_short = size != Opened::kUnknownSize && outcome.bytes < size;
     if (outcome.status == Status::kOk) return is_short ? Status::kLost : Status::kOk;

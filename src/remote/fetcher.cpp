@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -112,6 +113,23 @@ bool Fetcher::begin(std::uint32_t file, std::uint64_t offset, std::uint64_t leng
   next_ = offset;
   end_ = offset + length;
   return true;
+}
+
+bool Fetcher::get_scattered(std::uint32_t file, std::span<const Piece> pieces, Receiver& to) {
+  const std::string text(as_text(std::as_bytes(pieces)));
+  if (!drain() || !ask({Op::kScattered, file, 0, 0}, text)) return false;
+  bool kept = true;
+  for (std::size_t i = 0;; ++i) {
+    const auto frame = receive_frame();
+    if (!frame) return false;
+    if (frame->status != Status::kOk) return kept && status_ == Status::kEnd && i == pieces.size();
+    const auto is_frame = [&](const Piece& piece) {
+      return piece.offset == frame->offset && piece.length == frame->length;
+    };
+    if (std::ranges::none_of(pieces, is_frame)) return broken();
+    kept = kept && to.take(frame->offset, ByteSpan(buffer_).first(frame->length));
+    if (kept) to.pause(frame->offset + frame->length);
+  }
 }
 
 void Fetcher::receive_first(std::uint64_t length, Receiver* to) {

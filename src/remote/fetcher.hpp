@@ -61,6 +61,9 @@ class Fetcher {
   void forget(const Receiver& to);
   Status last_status() const { return status_; }
 
+  // Pieces of a file that has ranges, in any order; at most kMaxPieces, of at most kMaxFrame bytes.
+  // False if not all of them came, or `to` did not take one.
+  bool get_scattered(std::uint32_t file, std::span<const Piece> pieces, Receiver& to);
   // All of a file, whose end may not be known. Errors: those of the protocol; kIo if `to` fails.
   Result<void> get_whole(std::uint32_t file, std::uint64_t most, Receiver& to);
   // The documents that list the files of a repository.

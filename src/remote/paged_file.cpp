@@ -301,6 +301,65 @@ bool PagedFile::bring(std::uint64_t page) {
   return !error_;
 }
 
+// Opens each piece where it belongs.
+class PagedFile::Scattered final : public Receiver {
+ public:
+  explicit Scattered(PagedFile& file) : file_(file) {}
+  bool take(std::uint64_t offset, ByteSpan bytes) override {
+    file_.published_ = offset;
+    return file_.take(offset, bytes);
+  }
+  void pause(std::uint64_t end) override { file_.publish(end); }
+
+ private:
+  PagedFile& file_;
+};
+
+std::vector<Piece> PagedFile::pieces_of(std::span<const ByteSpan> parts) const {
+  constexpr std::uint64_t kGap = 4;  // pages that take less time than another request
+  constexpr std::uint64_t kMost = kMaxFrame / kPage;
+  std::vector<std::uint64_t> missing;
+  for (const ByteSpan part : parts) {
+    const auto from = static_cast<std::uint64_t>(part.data() - begin_);
+    for (std::uint64_t page = from / kPage; page * kPage < from + part.size(); ++page) {
+      if (!is_present(page)) missing.push_back(page);
+    }
+  }
+  std::ranges::sort(missing);
+  std::vector<Window> windows;
+  for (const std::uint64_t page : missing) {
+    // What is there already is not written again.
+    const auto goes_with = [&](const Window& window) {
+      if (page > window.end() + kGap || page >= window.first + kMost) return false;
+      for (std::uint64_t between = window.end(); between < page; ++between) {
+        if (is_present(between)) return false;
+      }
+      return true;
+    };
+    if (windows.empty() || !goes_with(windows.back())) windows.push_back({page, 0});
+    windows.back().count = page + 1 - windows.back().first;
+  }
+  std::vector<Piece> pieces;
+  for (const Window& window : windows) {
+    const std::uint64_t offset = window.first * kPage;
+    pieces.push_back({offset, std::min(size_, window.end() * kPage) - offset});
+  }
+  return pieces;
+}
+
+void PagedFile::bring_scattered(std::span<const ByteSpan> parts) {
+  const std::scoped_lock lock(fetcher_.mutex());
+  const std::vector<Piece> all = pieces_of(parts);
+  // One alone comes as well when it is touched.
+  for (std::span<const Piece> rest = all; rest.size() > 1 && !error_;) {
+    const auto some = rest.first(std::min(rest.size(), kMaxPieces));
+    requests_ += some.size();
+    Scattered to(*this);
+    if (!fetcher_.get_scattered(number_, some, to)) return;
+    rest = rest.subspan(some.size());
+  }
+}
+
 bool PagedFile::ensure(std::uint64_t page) {
   if (error_) return false;
   if (is_present(page)) return true;  // another thread was faster

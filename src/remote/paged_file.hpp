@@ -50,6 +50,10 @@ class PagedFile final : public Pager, public Receiver {
   PagedFile& operator=(const PagedFile&) = delete;
   ~PagedFile() override;
 
+  // Brings what many short reads all over the file are about to touch, several pieces at a time.
+  // What does not come is brought when it is touched.
+  void bring_scattered(std::span<const ByteSpan> parts);
+
   ByteSpan bytes() const override { return {begin_, size_}; }
   void drop(ByteSpan part) override;
   void expect(ByteSpan part) override;
@@ -64,6 +68,7 @@ class PagedFile final : public Pager, public Receiver {
   void on_fault(const std::byte* address);
 
  private:
+  class Scattered;
   // Pages, from the first on.
   struct Window {
     std::uint64_t first = 0;
@@ -75,6 +80,8 @@ class PagedFile final : public Pager, public Receiver {
             OnFailure on_failure);
 
   Result<void> map();
+  // The pages of the parts that are not there, near ones together.
+  std::vector<Piece> pieces_of(std::span<const ByteSpan> parts) const;
   bool ensure(std::uint64_t page);
   bool bring(std::uint64_t page);
   Window choose(std::uint64_t page);

@@ -54,10 +54,11 @@ inline constexpr std::uint32_t kStatusCount = static_cast<std::uint32_t>(Status:
 Error error_of(Status status);
 
 enum class Op : std::uint32_t {
-  kOpen = 1,  // `text`: what to open as `file`; data: the first `length` bytes, or fewer
-  kRange,     // `length` bytes from `offset` on of `file`, which has ranges
-  kWhole,     // all of `file`, at most `length` bytes
-  kList,      // `text`: a repository of the hub; data: JSON documents, kPage between them
+  kOpen = 1,   // `text`: what to open as `file`; data: the first `length` bytes, or fewer
+  kRange,      // `length` bytes from `offset` on of `file`, which has ranges
+  kWhole,      // all of `file`, at most `length` bytes
+  kScattered,  // `text`: Pieces of `file`, which has ranges; data: each, in any order
+  kList,       // `text`: a repository of the hub; data: JSON documents, kPage between them
 };
 
 struct Request {
@@ -67,6 +68,11 @@ struct Request {
   std::uint64_t length = 0;
   std::uint32_t text_length = 0;  // bytes of text behind the request
   std::uint32_t reserved = 0;
+};
+
+struct Piece {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  // at most kMaxFrame
 };
 
 struct Opened {
@@ -82,9 +88,11 @@ struct Opened {
 struct Frame {
   Status status{};
   std::uint32_t length = 0;  // bytes behind it
+  std::uint64_t offset = 0;  // kScattered: of the piece
 };
 
 inline constexpr std::uint32_t kMaxText = 16384;
+inline constexpr std::size_t kMaxPieces = kMaxText / sizeof(Piece);
 inline constexpr std::uint32_t kMaxFrame = std::uint32_t{1} << 20;
 inline constexpr std::uint32_t kMaxFiles = 16384;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "archive/zip_reader.hpp"
 #include "io/spool.hpp"
 
 namespace tare::remote {
@@ -69,10 +70,31 @@ Result<RemoteInput> get_whole(Fetcher& fetcher, const Fetcher::File& file,
   return RemoteInput{std::move(*input), nullptr, fetched};
 }
 
-}  // namespace
+// The local headers of a zip archive stand all over it, and whoever reads it looks at each: one
+// after the other they would take as many ways to the server and back.
+void bring_local_headers(PagedFile& file) {
+  const ByteSpan bytes = file.bytes();
+  if (bytes.size() < 4 || as_text(bytes.first(4)) != "PK\x03\x04") return;
+  const auto archive = zip::Reader::open(bytes, {.only_directory = true});
+  if (!archive) return;
+  constexpr std::uint64_t kFixed = 30;
+  constexpr std::uint64_t kExtra = 96;  // of torch, that pads with it
+  std::vector<ByteSpan> headers;
+  for (const zip::Entry& entry : archive->entries()) {
+    if (entry.header_offset >= bytes.size()) continue;
+    const ByteSpan rest = bytes.subspan(entry.header_offset);
+    headers.push_back(
+        rest.first(std::min<std::uint64_t>(rest.size(), kFixed + entry.name.size() + kExtra)));
+  }
+  file.bring_scattered(headers);
+}
 
-Result<RemoteInput> open_remote(Fetcher& fetcher, const std::string& spec,
-                                const OpenOptions& options) {
+struct Opening {
+  RemoteInput input;
+  std::shared_ptr<PagedFile> paged;  // null: it was fetched whole
+};
+
+Result<Opening> open_locked(Fetcher& fetcher, const std::string& spec, const OpenOptions& options) {
   std::shared_ptr<PagedFile> paged;  // ends after the lock
   const std::scoped_lock lock(fetcher.mutex());
   const auto file = fetcher.open(spec, PagedFile::kFirst);
@@ -88,11 +110,25 @@ Result<RemoteInput> open_remote(Fetcher& fetcher, const std::string& spec,
                                              "not scanned: larger than --max-size"}
                                      : error_of(Status::kTooLarge));
   }
-  if (options.whole || !opened.has_ranges) return get_whole(fetcher, *file, options);
+  if (options.whole || !opened.has_ranges) {
+    auto whole = get_whole(fetcher, *file, options);
+    if (!whole) return std::unexpected(whole.error());
+    return Opening{std::move(*whole), nullptr};
+  }
   paged = PagedFile::create(fetcher, *file, options.printable, options.on_failure);
   if (auto begun = paged->begin(); !begun) return std::unexpected(begun.error());
   Input input = Input::paged(paged, options.name);
-  return RemoteInput{std::move(input), paged, {}};
+  return Opening{{std::move(input), paged, {}}, paged};
+}
+
+}  // namespace
+
+Result<RemoteInput> open_remote(Fetcher& fetcher, const std::string& spec,
+                                const OpenOptions& options) {
+  auto opening = open_locked(fetcher, spec, options);
+  if (!opening) return std::unexpected(opening.error());
+  if (opening->paged) bring_local_headers(*opening->paged);
+  return std::move(opening->input);
 }
 
 }  // namespace tare::remote

@@ -3,7 +3,7 @@
 
     cli -> report, convert, craft, scan, sandbox -> format -> object -> archive, pickle, tensor -> io
     cli -> cache -> scan (its public headers)
-    cli, report, fetch -> remote -> io
+    cli, report, fetch -> remote -> archive, io
     capi -> format -> ...
 
 A public header (include/tare/) belongs to the layer that implements it and counts as part of it.
@@ -25,7 +25,7 @@ FORMAT = CORE | READERS | {"object", "format"}
 # Layer: the layers it may include, besides itself.
 BELOW = {
     "io": set(),
-    "remote": CORE,
+    "remote": CORE | {"archive"},
     "fetch": CORE | {"remote"},
     "archive": CORE,
     "pickle": CORE,

@@ -251,7 +251,7 @@ void LightgbmAnalyzer::judge_categories(const LightgbmTree& tree) {
   const Numbers borders = numbers(tree, "cat_boundaries");
   const Numbers bitmap = numbers(tree, "cat_threshold");
   const bool fit = sets == 0 ? borders.empty() && bitmap.empty()
-                             : static_cast<double>(borders.size()) == sets + 1 &&
+                             : sets > 0 && static_cast<double>(borders.size()) == sets + 1 &&
                                    std::ranges::is_sorted(borders) && borders.front() == 0 &&
                                    borders.back() == static_cast<double>(bitmap.size());
   if (!fit) return report_.bounds(tree.offset, "the categories of a tree do not fit each other");

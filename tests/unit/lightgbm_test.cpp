@@ -69,6 +69,11 @@ TEST(Lightgbm, FindsIndicesThatPointToNothing) {
   EXPECT_THAT(rules_with([](Model& m) { m.borders = "0 2"; }), found);
   EXPECT_THAT(rules_with([](Model& m) { m.borders = "1 1"; }), found);
   EXPECT_THAT(rules_with([](Model& m) { m.sets = "0"; }), found);
+  EXPECT_THAT(rules_with([](Model& m) {
+                m.sets = "-1";
+                m.borders = m.bitmap = "";
+              }),
+              found);
   EXPECT_THAT(rules_with([](Model& m) { m.leaves = "4"; }), found);
   EXPECT_THAT(rules_with([](Model& m) { m.leaves = "9999999999"; }), found);
   EXPECT_THAT(rules_with([](Model& m) {

@@ -67,7 +67,7 @@ bool is_manifest(ByteSpan bytes) {
   });
 }
 
-Result<PartList> list_manifest(ByteSpan bytes) {
+Result<PartList> list_manifest(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kCoremlManifest, bytes, 0});
   return list;

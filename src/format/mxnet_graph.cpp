@@ -17,7 +17,7 @@ bool recognises(ByteSpan bytes) {
 
 Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   PartList list;
-  list.parts.push_back({"", PartKind::kMxnetGraph, bytes, 0});
+  list.parts.push_back({"", PartKind::kMxnet, bytes, 0});
   return list;
 }
 

@@ -31,7 +31,7 @@ bool is_program(ByteSpan bytes) {
          block->text().starts_with("\x08\0\x10\xFF\xFF\xFF\xFF\x0F"sv);
 }
 
-Result<PartList> list_program(ByteSpan bytes) {
+Result<PartList> list_program(ByteSpan bytes, ReadContext&) {
   PartList list;
   list.parts.push_back({"", PartKind::kPaddle, bytes, 0});
   return list;
@@ -161,7 +161,7 @@ Result<std::vector<TensorView>> read_parameters(ByteSpan bytes) {
   return tensors;
 }
 
-Result<PartList> list_parameters(ByteSpan bytes) {
+Result<PartList> list_parameters(ByteSpan bytes, ReadContext&) {
   const auto tensors = read_parameters(bytes);
   if (!tensors) return std::unexpected(tensors.error());
   PartList list;

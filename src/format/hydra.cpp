@@ -3,6 +3,7 @@
 
 #include "format/format.hpp"
 #include "format/yaml_pairs.hpp"
+#include "io/utf8.hpp"
 
 namespace tare::format {
 namespace {
@@ -22,6 +23,7 @@ bool is_target(const YamlScalar& scalar) {
 // JSON, which is YAML as well, is told from others by its own formats.
 bool recognises(ByteSpan bytes) {
   const std::string_view text = as_text(bytes.first(std::min(bytes.size(), kFront)));
+  if (has_nul_in_front(text)) return false;
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos || text[start] == '{' || text[start] == '[') return false;
   // "\x5ftarget_": the rest is left as it is.

@@ -67,9 +67,7 @@ bool is_json(std::string_view text) {
 bool recognises(ByteSpan bytes) {
   if (bytes.size() > kMaxBytes) return false;
   const std::string_view text = as_text(bytes);
-  // Most files need not be read for this.
-  constexpr std::size_t kFront = 4096;
-  if (text.substr(0, kFront).find('\0') != std::string_view::npos) return false;
+  if (has_nul_in_front(text)) return false;
   const auto reaches = [](std::string_view inside) {
     return inside.find("__") != std::string_view::npos;
   };

@@ -204,13 +204,13 @@ Result<OpenvinoRange> openvino_range(const OpenvinoConst& data) {
   return OpenvinoRange{type->dtype, *shape, *offset, *size};
 }
 
-std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input, const OpenInput& open) {
+std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input,
+                                            const OpenInput& open) {
   const auto view = read_openvino(input.bytes());
   if (!view) return std::unexpected(view.error());
   ModelContents contents;
   FilesBeside beside(path.parent_path(), open);
-  const auto weights =
-      beside.bytes_of(path.filename().replace_extension(".bin").string());
+  const auto weights = beside.bytes_of(path.filename().replace_extension(".bin").string());
   add_constants(*view, weights, contents);
   std::vector<ModelFile> files = beside.take();
   files.insert(files.begin(), ModelFile{"", std::move(input)});

@@ -58,6 +58,7 @@ Result<OpenvinoRange> openvino_range(const OpenvinoConst& data);
 
 // The model with the constants that stand in the file of the same name, with ".bin". Errors: those
 // of read_openvino(); what cannot be read of the constants is a problem of the model.
-std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input, const OpenInput& open);
+std::expected<Model, Failure> open_openvino(const std::filesystem::path& path, Input input,
+                                            const OpenInput& open);
 
 }  // namespace tare::format

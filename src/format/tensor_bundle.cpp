@@ -426,7 +426,8 @@ std::string data_name(std::string_view index, std::uint64_t shard, std::uint64_t
 
 }  // namespace
 
-std::expected<Model, Failure> open_tensor_bundle(const std::filesystem::path& path, Input input, const OpenInput& open) {
+std::expected<Model, Failure> open_tensor_bundle(const std::filesystem::path& path, Input input,
+                                                 const OpenInput& open) {
   const auto bundle = read_bundle(input.bytes());
   if (!bundle) return std::unexpected(bundle.error());
   FilesBeside beside(path.parent_path(), open);

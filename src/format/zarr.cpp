@@ -264,7 +264,8 @@ Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
 
 }  // namespace
 
-std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input, const OpenInput& open) {
+std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open) {
   const auto metadata = read_metadata(input.bytes());
   if (!metadata) return std::unexpected(metadata.error());
   FilesBeside beside(path.parent_path(), open);

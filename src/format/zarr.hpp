@@ -7,6 +7,7 @@ namespace tare::format {
 
 // The array of a `.zarray` with its chunks, which are files beside it. A chunk that is missing, or
 // that tare cannot decode, is a problem of the model. Errors: kMalformed, kUnsupported.
-std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input, const OpenInput& open);
+std::expected<Model, Failure> open_zarr(const std::filesystem::path& path, Input input,
+                                        const OpenInput& open);
 
 }  // namespace tare::format

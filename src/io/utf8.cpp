@@ -49,6 +49,11 @@ std::size_t ascii_prefix(std::string_view text) {
 
 }  // namespace
 
+bool has_nul_in_front(std::string_view text) {
+  constexpr std::size_t kFront = 4096;
+  return text.substr(0, kFront).find('\0') != std::string_view::npos;
+}
+
 bool is_ascii(std::string_view text) {
   return ascii_prefix(text) == text.size();
 }

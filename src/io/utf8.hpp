@@ -13,6 +13,10 @@ bool is_utf8(std::string_view text, bool surrogates = false);
 
 bool is_ascii(std::string_view text);
 
+// True if a NUL stands in the first 4 KiB, as in most files that are no text: the rest need not be
+// read to know that.
+bool has_nul_in_front(std::string_view text);
+
 // `code_point` must be below 0x110000.
 void append_utf8(std::string& out, std::uint32_t code_point);
 

@@ -83,6 +83,18 @@ bool has_parent_folder(std::string_view path) {
   return false;
 }
 
+// The front of a URL, or a drive of Windows.
+bool has_scheme(std::string_view path) {
+  const std::string_view front = path.substr(0, path.find(':'));
+  return front.size() < path.size() &&
+         std::ranges::all_of(
+             front,
+             [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '+' || c == '-' || c == '.' || c == '_';
+             });
+}
+
 // The nodes of a graph or function, among which names are unique.
 class Scope {
  public:
@@ -281,9 +293,12 @@ void TensorflowAnalyzer::field(unsigned kind, const WireField& field) {
 }
 
 void TensorflowAnalyzer::take_text(std::string_view text) {
-  if (text.empty()) return;
-  node_.has_path = node_.has_path || !is_inside_folder(text);
-  node_.has_parent = node_.has_parent || has_parent_folder(text);
+  // The system ends a path at a NUL. Every SavedModel has a constant with a protobuf in it.
+  const std::string_view path = text.substr(0, text.find('\0'));
+  if (path.empty()) return;
+  node_.has_parent = node_.has_parent || has_parent_folder(path);
+  node_.has_path =
+      node_.has_path || node_.has_parent || path[0] == '/' || path[0] == '\\' || has_scheme(path);
 }
 
 void TensorflowAnalyzer::end(unsigned kind) {

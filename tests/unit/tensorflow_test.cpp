@@ -148,6 +148,22 @@ TEST(Tensorflow, FindsPathsThatAreHandedToFunctions) {
   EXPECT_THAT(rules_of(caller("model") + restore), IsEmpty());
 }
 
+// Every SavedModel hands a description of its objects to the function that saves it.
+TEST(Tensorflow, TakesNoProtobufForAPath) {
+  using namespace std::string_literals;
+  const std::string save = function("f", {bare("s", "SaveV2", {"file_prefix"})});
+  const auto handed = [&](std::string_view text) {
+    return rules_of(kPlain + node("c", "Const", {}, constant(text)) +
+                    node("call", "StatefulPartitionedCall", {"x", "c"}) + save);
+  };
+  EXPECT_THAT(handed("\n0\n\x05\x08\x01\n@\x12:\n\x0EVARIABLE\x1A\x1Cw/.ATTRIBUTES/*\0\n\x17"s),
+              IsEmpty());
+  for (const std::string& path : {"/etc/x"s, "../x"s, "a/../../x\0 more"s, "gs://bucket/x"s,
+                                  "C:\\x"s, "\\\\server\\x"s, "/x\0"s}) {
+    EXPECT_THAT(handed(path), ElementsAre("TARE-TF-002")) << path;
+  }
+}
+
 TEST(Tensorflow, DoesNotTrustComputedPaths) {
   EXPECT_THAT(rules_of(kPlain + node("u", "UnicodeEncode", {"x"}) + node("r", "RestoreV2", {"u"})),
               ElementsAre("TARE-TF-003"));

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
@@ -300,6 +301,48 @@ class Honest(RemoteTest):
             done = self.tare("scan", "-j", "4", "--format", "json",
                              *(server.url + path for path in files), expect=0)
         self.assertEqual([file["verdict"] for file in json.loads(done.stdout)["files"]], ["safe"] * 6)
+
+    def scan_counting(self, content, most=1000, expect=0):
+        """The report of a scan, and how many requests were served at a time; no more than `most` are."""
+        lock = threading.Lock()
+        counts = {"now": 0, "most": 0}
+
+        def answer(request):
+            with lock:
+                counts["now"] += 1
+                counts["most"] = max(counts["most"], counts["now"])
+                is_too_many = counts["now"] > most
+            try:
+                time.sleep(0.02)
+                if is_too_many:
+                    return request.head(503, Content_Length=0)
+                return request.file(content)
+            finally:
+                with lock:
+                    counts["now"] -= 1
+        with serving(answer) as server:
+            file = self.scan_one(server.url + "/m.pt", expect=expect)
+        return file, counts["most"]
+
+    def test_the_headers_of_an_archive_are_fetched_several_at_a_time(self):
+        write_sparse_checkpoint(self.path("m.pt"), 60, 128 << 10)
+        with open(self.path("m.pt"), "rb") as file:
+            content = file.read()
+        file, at_a_time = self.scan_counting(content)
+        self.assertEqual(file["verdict"], "safe")
+        self.assertLess(file["fetched"]["bytes"], MB)
+        self.assertGreater(at_a_time, 4)
+        # A header in the middle that names another file than the directory does.
+        at = content.index(b"big/data/30")
+        file, _ = self.scan_counting(content[:at] + b"big/data/99" + content[at + 11:],
+                                     expect=1)
+        self.assertEqual(file["verdict"], "suspicious")
+
+    def test_a_server_that_serves_one_at_a_time_is_read_one_by_one(self):
+        write_sparse_checkpoint(self.path("m.pt"), 20, 128 << 10)
+        with open(self.path("m.pt"), "rb") as file:
+            file, _ = self.scan_counting(file.read(), most=1)
+        self.assertEqual(file["verdict"], "safe")
 
     def test_proxy_variables_are_honoured(self):
         content = checkpoint_bytes()

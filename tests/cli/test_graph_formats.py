@@ -30,11 +30,16 @@ from onnx import TensorProto as T, helper, numpy_helper
 random = np.random.default_rng(5)
 NAMES = {T.FLOAT: "F32", T.DOUBLE: "F64", T.INT8: "I8", T.INT16: "I16", T.INT32: "I32", T.INT64: "I64", T.UINT8: "U8",
          T.UINT16: "U16", T.UINT32: "U32", T.UINT64: "U64", T.BOOL: "BOOL", T.FLOAT16: "F16", T.COMPLEX64: "C64"}
+# Before 1.13: it cannot read its own complex numbers, nor tensors without elements from another file.
+OLD = not hasattr(helper, "tensor_dtype_to_np_dtype")
+SHAPES = [(), (3,), (2, 3, 5)] + ([] if OLD and sys.argv[1] == "external" else [(0,)])
+if OLD:
+    del NAMES[T.COMPLEX64]
 tensors = []
 for number in NAMES:
-    kind = helper.tensor_dtype_to_np_dtype(number)
+    kind = onnx.mapping.TENSOR_TYPE_TO_NP_TYPE[number] if OLD else helper.tensor_dtype_to_np_dtype(number)
     size = np.dtype(kind).itemsize
-    for shape in [(), (0,), (3,), (2, 3, 5)]:
+    for shape in SHAPES:
         count = int(np.prod(shape))
         if number == T.BOOL:
             array = random.integers(0, 2, count).astype(bool).reshape(shape)
@@ -161,7 +166,7 @@ class GraphFormatTest(TareTest):
         for variant in ("raw", "typed", "external"):
             with self.subTest(variant):
                 expected = self.made("onnx", MAKE_ONNX, variant)
-                self.assertGreater(len(expected), 50)
+                self.assertGreater(len(expected), 35)
                 self.tare("scan", "model.onnx", expect=0)
                 self.assertEqual(self.converted("model.onnx"), expected)
                 os.remove(self.path("out.safetensors"))

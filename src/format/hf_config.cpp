@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "format/format.hpp"
-#include "format/json_tree.hpp"
+#include "format/json_parts.hpp"
 
 namespace tare::format {
 namespace {
@@ -66,11 +65,7 @@ std::uint32_t add_templates(const JsonTree& tree, std::uint32_t from, PartList& 
 Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
   auto tree = JsonTree::parse(as_text(bytes));
   if (!tree) return std::unexpected(tree.error());
-  PartList list;
-  if (const auto twice = tree->repeated_key()) {
-    list.notes.push_back({NoteKind::kAmbiguous, *twice, "", "the JSON has a key twice"});
-  }
-  list.parts.push_back({"", PartKind::kConfig, bytes, 0});
+  PartList list = json_parts(bytes, *tree, PartKind::kConfig);
   for (std::uint32_t i = 0; i < tree->nodes().size();) {
     i = tree->at(i).key == "chat_template" ? add_templates(*tree, i, list) : i + 1;
   }

@@ -2,8 +2,7 @@
 // docs/formats/oci.md.
 #include <algorithm>
 
-#include "format/format.hpp"
-#include "format/json_tree.hpp"
+#include "format/json_parts.hpp"
 
 namespace tare::format {
 namespace {
@@ -51,14 +50,7 @@ bool recognises(ByteSpan bytes) {
 }
 
 Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
-  const auto tree = JsonTree::parse(as_text(bytes));
-  if (!tree) return std::unexpected(tree.error());
-  PartList list;
-  if (const auto twice = tree->repeated_key()) {
-    list.notes.push_back({NoteKind::kAmbiguous, *twice, "", "the JSON has a key twice"});
-  }
-  list.parts.push_back({"", PartKind::kImage, bytes, 0});
-  return list;
+  return json_parts(bytes, PartKind::kImage);
 }
 
 }  // namespace

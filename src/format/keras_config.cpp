@@ -1,7 +1,6 @@
 // Configurations of Keras: config.json and metadata.json of a .keras archive, the text that an HDF5
 // model keeps in its attributes, and what to_json() writes. Format: docs/formats/keras.md.
-#include "format/format.hpp"
-#include "format/json_tree.hpp"
+#include "format/json_parts.hpp"
 
 namespace tare::format {
 namespace {
@@ -13,14 +12,7 @@ bool recognises(ByteSpan bytes) {
 }
 
 Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
-  auto tree = JsonTree::parse(as_text(bytes));
-  if (!tree) return std::unexpected(tree.error());
-  PartList list;
-  if (const auto twice = tree->repeated_key()) {
-    list.notes.push_back({NoteKind::kAmbiguous, *twice, "", "the JSON has a key twice"});
-  }
-  list.parts.push_back({"", PartKind::kKerasConfig, bytes, 0});
-  return list;
+  return json_parts(bytes, PartKind::kKerasConfig);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // The schema of a skops file: schema.json of its archive (docs/formats/skops.md).
-#include "format/format.hpp"
-#include "format/json_tree.hpp"
+#include "format/json_parts.hpp"
 
 namespace tare::format {
 namespace {
@@ -10,14 +9,7 @@ bool recognises(ByteSpan bytes) {
 }
 
 Result<PartList> list_parts(ByteSpan bytes, ReadContext&) {
-  auto tree = JsonTree::parse(as_text(bytes));
-  if (!tree) return std::unexpected(tree.error());
-  PartList list;
-  if (const auto twice = tree->repeated_key()) {
-    list.notes.push_back({NoteKind::kAmbiguous, *twice, "", "the JSON has a key twice"});
-  }
-  list.parts.push_back({"", PartKind::kSkops, bytes, 0});
-  return list;
+  return json_parts(bytes, PartKind::kSkops);
 }
 
 }  // namespace

@@ -274,8 +274,8 @@ std::string inspect_text(std::string_view path, const Model& model, const Inspec
   const ModelContents& contents = model.contents();
   std::string out;
   const auto end = std::back_inserter(out);
-  const auto shards = std::ranges::count_if(
-      model.files(), [](const ModelFile& file) { return !file.name.empty(); });
+  const auto shards = static_cast<std::uint64_t>(std::ranges::count_if(
+      model.files(), [](const ModelFile& file) { return !file.name.empty(); }));
   fmt::format_to(end, "{}: {}, {}{} tensors, {} of data\n", printable(path), model.format(),
                  shards == 0 ? "" : fmt::format("{} shard{}, ", shards, plural(shards)),
                  contents.tensors.size(), human_bytes(model.tensor_bytes()));

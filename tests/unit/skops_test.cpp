@@ -59,7 +59,7 @@ TEST(Skops, IsSafeWithWhatIsKnown) {
 
 TEST(Skops, KnownGadgetsAreDangerous) {
   for (const std::string loader : {"FunctionNode", "TypeNode", "ObjectNode", "NdArrayNode",
-                                    "ConstructorFromReduceNode", "ListNode", "DictNode"}) {
+                                   "ConstructorFromReduceNode", "ListNode", "DictNode"}) {
     for (const std::string name : {"os.system", "subprocess.Popen", "builtins.eval"}) {
       EXPECT_THAT(rules_of(estimator(node(loader, name, "[]"))), ElementsAre("TARE-SKO-001"))
           << loader << name;
@@ -69,7 +69,7 @@ TEST(Skops, KnownGadgetsAreDangerous) {
 
 TEST(Skops, UnknownNamesAreSuspicious) {
   for (const std::string loader : {"FunctionNode", "TypeNode", "ObjectNode", "NdArrayNode",
-                                    "ConstructorFromReduceNode", "ListNode", "TupleNode"}) {
+                                   "ConstructorFromReduceNode", "ListNode", "TupleNode"}) {
     EXPECT_THAT(rules_of(node(loader, "my_project.models.Encoder", "[]")),
                 ElementsAre("TARE-SKO-002"))
         << loader;
@@ -128,9 +128,8 @@ TEST(Skops, NodesCountWhereverTheyStand) {
         node("JsonNode", "builtins.str", hostile)}) {
     EXPECT_THAT(rules_of(text), Contains("TARE-SKO-001")) << text;
   }
-  EXPECT_TRUE(is_not_safe(
-      R"({"__loader__": "ObjectNode", "__loader__": "JsonNode", )"
-      R"("__class__": "int", "__module__": "builtins"})"));
+  EXPECT_TRUE(is_not_safe(R"({"__loader__": "ObjectNode", "__loader__": "JsonNode", )"
+                          R"("__class__": "int", "__module__": "builtins"})"));
 }
 
 TEST(Skops, InItsArchive) {

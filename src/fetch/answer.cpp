@@ -99,7 +99,7 @@ std::string next_link(std::string_view value) {
     const std::size_t open = value.find('<');
     const std::size_t close = value.find('>', open == std::string_view::npos ? 0 : open);
     if (open == std::string_view::npos || close == std::string_view::npos) return "";
-    const std::size_t end = std::min(value.find(",", close), value.size());
+    const std::size_t end = std::min(value.find(',', close), value.size());
     const std::string parameters = lower(value.substr(close, end - close));
     if (parameters.find("rel=\"next\"") != std::string::npos ||
         parameters.find("rel=next") != std::string::npos) {

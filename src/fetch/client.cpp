@@ -307,7 +307,8 @@ void Exchange::run(const Location& location, const Address& address) {
   }
 }
 
-Client::Client(Limits limits, Environment variable) : limits_(limits), handle_(curl_easy_init()) {
+Client::Client(Limits limits, const Environment& variable)
+    : limits_(limits), handle_(curl_easy_init()) {
   authorities_ = variable("CURL_CA_BUNDLE");
   if (authorities_.empty()) authorities_ = variable("SSL_CERT_FILE");
 }

@@ -59,7 +59,7 @@ using Body = std::function<bool(const Answer& answer, ByteSpan bytes)>;
 
 class Client {
  public:
-  Client(Limits limits, Environment variable);
+  Client(Limits limits, const Environment& variable);
 
   // One request and the redirects that it leads to, from `start` on. Credentials are those of
   // `location`.

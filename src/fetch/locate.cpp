@@ -131,7 +131,9 @@ std::vector<std::string> headers_for(const Location& location, const Address& to
   if (!location.aws->token.empty()) request.headers["x-amz-security-token"] = location.aws->token;
   if (!range.empty()) request.headers["range"] = range;
   for (const auto& [name, value] : request.headers) {
-    if (name != "host" && name != "range") headers.push_back(name + ": " + value);
+    if (name == "host" || name == "range") continue;
+    headers.push_back(name);
+    headers.back().append(": ").append(value);
   }
   headers.push_back("Authorization: " +
                     aws_authorization(request, *location.aws, time, location.region, "s3"));

@@ -70,7 +70,9 @@ std::string signed_names(const SignedRequest& request) {
 std::string canonical_request(const SignedRequest& request) {
   std::string out =
       request.method + "\n" + request.path + "\n" + canonical_query(request.query) + "\n";
-  for (const auto& [name, value] : request.headers) out += name + ":" + value + "\n";
+  for (const auto& [name, value] : request.headers) {
+    out.append(name).append(":").append(value).append("\n");
+  }
   return out + "\n" + signed_names(request) + "\n" + hex_sha256("");
 }
 

@@ -182,6 +182,7 @@ std::optional<std::vector<MsgpackItem>> read_numbered(MsgpackReader& in) {
     found[number] = *value;
   }
   std::vector<MsgpackItem> values;
+  values.reserve(found.size());
   for (const auto& value : found) values.push_back(*value);
   return values;
 }
@@ -204,9 +205,11 @@ std::optional<Chunked> read_chunked(MsgpackReader& in) {
       marked = value && value->inner() == 0;
       if (!marked) return std::nullopt;
     } else if (key->text() == "shape" && !shape) {
-      if (!(shape = read_numbered(in))) return std::nullopt;
+      shape = read_numbered(in);
+      if (!shape) return std::nullopt;
     } else if (key->text() == "chunks" && !chunks) {
-      if (!(chunks = read_numbered(in))) return std::nullopt;
+      chunks = read_numbered(in);
+      if (!chunks) return std::nullopt;
     } else {
       return std::nullopt;
     }

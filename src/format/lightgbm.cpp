@@ -58,14 +58,12 @@ LightgbmView LightgbmReader::run(ByteSpan bytes) {
 }
 
 bool LightgbmReader::take_heading(std::string_view line) {
-  if (line == "end of trees") {
+  if (line == "end of trees" || line == "end of parameters") {
     section_ = Section::kRest;
   } else if (line == "feature_importances:" || line == "feature importances:") {
     section_ = Section::kImportances;
   } else if (line == "parameters:") {
     section_ = Section::kParameters;
-  } else if (line == "end of parameters") {
-    section_ = Section::kRest;
   } else {
     return false;
   }

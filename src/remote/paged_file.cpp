@@ -107,7 +107,7 @@ std::shared_ptr<PagedFile> PagedFile::create(Fetcher& fetcher, const Fetcher::Fi
 }
 
 Result<void> PagedFile::begin() {
-  [[maybe_unused]] static const bool installed = install_handler();
+  [[maybe_unused]] static const bool kInstalled = install_handler();
   const std::uint64_t first = std::min(kFirst, size_);
   fetcher_.receive_first(first, nullptr);
   if (auto mapped = map(); !mapped) return mapped;

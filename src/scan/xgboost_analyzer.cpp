@@ -178,8 +178,9 @@ std::size_t XgboostAnalyzer::length(const JsonNode& array) const {
 std::uint64_t XgboostAnalyzer::parameter(const JsonNode* node, std::uint64_t otherwise) {
   if (node == nullptr) return otherwise;
   std::uint64_t value = 0;
-  const char* const end = node->text.data() + node->text.size();
-  const auto read = std::from_chars(node->text.data(), end, value);
+  const char* const begin = node->text.data();
+  const char* const end = begin + node->text.size();
+  const auto read = std::from_chars(begin, end, value);
   if (node->kind == JsonKind::kText && read.ec == std::errc() && read.ptr == end) return value;
   report_.bounds(node->offset, "a parameter is no number", node->key);
   return otherwise;
@@ -320,7 +321,8 @@ std::uint64_t XgboostAnalyzer::width_of(const JsonNode& tree) {
 
 // Those that have weights of their own.
 double XgboostAnalyzer::leaves_of(const JsonNode& tree) {
-  return static_cast<double>(numbers(tree, "leaf_weights").size() / width_of(tree));
+  const std::uint64_t leaves = numbers(tree, "leaf_weights").size() / width_of(tree);
+  return static_cast<double>(leaves);
 }
 
 void XgboostAnalyzer::judge_arrays(const JsonNode& tree, std::size_t nodes) {

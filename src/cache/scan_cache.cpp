@@ -153,15 +153,19 @@ std::expected<Database, Step> open_tables(const std::filesystem::path& file, int
 
 }  // namespace
 
-std::optional<Variant> variant_of(const Policy* policy, std::string_view path,
-                                  std::span<const FileRange> parts) {
-  if (build_id().empty()) return std::nullopt;
+Variants::Variants(const Policy* policy) : has_policy_(policy != nullptr) {
+  if (build_id().empty()) return;
   Digester to;
-  to.bytes(build_id()).number(policy != nullptr);
-  if (policy != nullptr) {
-    add_policy(to, *policy);
-    to.text(path);
-  }
+  to.bytes(build_id()).number(has_policy_);
+  if (policy != nullptr) add_policy(to, *policy);
+  base_ = to.digest();
+}
+
+std::optional<Variant> Variants::of(std::string_view path, std::span<const FileRange> parts) const {
+  // Without a policy nothing asks for the path.
+  if (!base_ || (!has_policy_ && parts.empty())) return base_;
+  Digester to;
+  to.bytes(*base_).text(has_policy_ ? path : "");
   for (const auto& [offset, length] : parts) to.number(offset).number(length);
   return to.digest();
 }

@@ -30,10 +30,19 @@ namespace tare::cache {
 using Digest = Sha256::Digest;
 using Variant = Digest;
 
-// `policy` may be null. `path` and `parts` as they are given to the scan. Nothing if it is not
-// known which build of this program this is.
-std::optional<Variant> variant_of(const Policy* policy, std::string_view path,
-                                  std::span<const FileRange> parts);
+// The variants of one scan: what is the same for all files is digested once.
+class Variants {
+ public:
+  // `policy` may be null.
+  explicit Variants(const Policy* policy);
+  // `path` and `parts` as they are given to the scan. Nothing if it is not known which build of
+  // this program this is.
+  std::optional<Variant> of(std::string_view path, std::span<const FileRange> parts) const;
+
+ private:
+  std::optional<Variant> base_;
+  bool has_policy_;
+};
 
 class ScanCache {
  public:

@@ -64,7 +64,7 @@ std::optional<Result<ScanReport>> FileJudge::judge(FoundFile file) {
   if (!file.remote.empty()) return judge_remote(file.remote);
   const bool named = file.named;
   variant_.reset();
-  if (known_) variant_ = cache::variant_of(options_.policy, path_, file.parts);
+  if (known_) variant_ = variants_->of(path_, file.parts);
   if (auto known = find_known(file)) return known;
   auto report = open(std::move(file));
   // Trees are full of empty files; one that is named is a mistake.

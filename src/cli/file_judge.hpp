@@ -33,7 +33,9 @@ class FileJudge {
  public:
   // `options` must outlive the judge.
   explicit FileJudge(const JudgeOptions& options) : options_(options) {
-    if (options.cache != nullptr) known_.emplace(*options.cache);
+    if (options.cache == nullptr) return;
+    known_.emplace(*options.cache);
+    variants_.emplace(options.policy);
   }
 
   // Nothing for an output of this program. Errors: those of scan() and of opening and reading;
@@ -65,6 +67,7 @@ class FileJudge {
 
   const JudgeOptions& options_;
   std::optional<cache::ScanCache::Reader> known_;
+  std::optional<cache::Variants> variants_;
   std::optional<cache::Variant> variant_;  // of the file that is judged; nothing without a cache
   std::string path_;                       // of the file that is judged
   std::vector<std::byte> buffer_;

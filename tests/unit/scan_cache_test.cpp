@@ -124,24 +124,24 @@ TEST(ReportCodec, KeepsNoErrorsAndNothingThatWasCutShort) {
 
 TEST(CacheVariant, IsAnotherForEveryPolicyAndPathButOnlyWithAPolicy) {
   ASSERT_FALSE(cache::build_id().empty());
-  const auto plain = cache::variant_of(nullptr, "a.pt", {});
-  EXPECT_EQ(plain, cache::variant_of(nullptr, "b.pt", {}));
-  EXPECT_NE(plain, cache::variant_of(nullptr, "a.pt", std::vector<FileRange>{{0, 1}}));
+  const auto plain = cache::Variants(nullptr).of("a.pt", {});
+  EXPECT_EQ(plain, cache::Variants(nullptr).of("b.pt", {}));
+  EXPECT_NE(plain, cache::Variants(nullptr).of("a.pt", std::vector<FileRange>{{0, 1}}));
   Policy policy({2026, 1, 1});
-  const auto empty = cache::variant_of(&policy, "a.pt", {});
+  const auto empty = cache::Variants(&policy).of("a.pt", {});
   EXPECT_NE(plain, empty);
-  EXPECT_NE(empty, cache::variant_of(&policy, "b.pt", {}));
+  EXPECT_NE(empty, cache::Variants(&policy).of("b.pt", {}));
   PolicyName name;
   name.module = "my";
   name.name = "f";
   name.reason = "ours";
   name.expires = Day{2026, 6, 1};
   ASSERT_TRUE(policy.add(name));
-  const auto with_name = cache::variant_of(&policy, "a.pt", {});
+  const auto with_name = cache::Variants(&policy).of("a.pt", {});
   EXPECT_NE(empty, with_name);
   Policy later({2027, 1, 1});
   ASSERT_TRUE(later.add(name));
-  EXPECT_NE(with_name, cache::variant_of(&later, "a.pt", {}));
+  EXPECT_NE(with_name, cache::Variants(&later).of("a.pt", {}));
 }
 
 class ScanCacheTest : public testing::Test {

@@ -1,4 +1,4 @@
-// MXNet: graphs (symbol.json). Format: docs/formats/mxnet.md.
+// MXNet: graphs (symbol.json). Format: docs/formats/mxnet-graph.md.
 #include "format/format.hpp"
 #include "format/json_tree.hpp"
 

@@ -1,5 +1,5 @@
 // MXNet graphs: operators that reach code or files, and nodes that are not there
-// (docs/formats/mxnet.md).
+// (docs/formats/mxnet-graph.md).
 #include <algorithm>
 #include <array>
 

@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
+
+#include "io/parse_number.hpp"
 
 namespace tare::cache {
 namespace {
@@ -20,9 +21,7 @@ std::uint64_t number_of(std::string_view name, std::string_view ending) {
   name.remove_prefix(kPrefix.size());
   if (name.size() < ending.size()) return 0;
   name.remove_suffix(ending.size());
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  return error == std::errc() && end == name.data() + name.size() ? number : 0;
+  return parse_number(name).value_or(0);
 }
 
 std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder) {

@@ -3,7 +3,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <charconv>
+
+#include "io/parse_number.hpp"
 
 namespace tare::cli {
 namespace {
@@ -18,13 +19,6 @@ bool matches(const std::string& pattern, const std::string& path) {
 bool matches_any(const std::vector<std::string>& patterns, const std::string& path) {
   return std::ranges::any_of(patterns,
                              [&](const std::string& pattern) { return matches(pattern, path); });
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 }  // namespace

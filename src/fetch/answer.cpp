@@ -1,7 +1,8 @@
 #include "fetch/answer.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "io/parse_number.hpp"
 
 namespace tare::fetch {
 namespace {
@@ -37,13 +38,6 @@ std::string_view without_quotes(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 std::optional<ContentRange> ContentRange::parse(std::string_view value) {
   constexpr std::string_view kUnit = "bytes ";
   if (lower(value.substr(0, kUnit.size())) != kUnit) return std::nullopt;
@@ -70,7 +64,7 @@ std::optional<Digest> parse_hex_digest(std::string_view text) {
     const auto high = hex_digit(text[2 * i]);
     const auto low = hex_digit(text[2 * i + 1]);
     if (!high || !low) return std::nullopt;
-    digest[i] = static_cast<std::uint8_t>(*high << 4 | *low);
+    digest[i] = static_cast<std::byte>(*high << 4 | *low);
   }
   return digest;
 }
@@ -89,7 +83,7 @@ std::optional<Digest> parse_base64_digest(std::string_view text) {
     count += 6;
     if (count < 8) continue;
     count -= 8;
-    digest[filled++] = static_cast<std::uint8_t>(bits >> count);
+    digest[filled++] = static_cast<std::byte>(bits >> count & 0xFF);
   }
   return digest;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "io/sha256.hpp"
 #include "remote/protocol.hpp"
 
 namespace tare::fetch {
@@ -21,7 +22,7 @@ struct ContentRange {
   static std::optional<ContentRange> parse(std::string_view value);
 };
 
-using Digest = std::array<std::uint8_t, 32>;
+using Digest = Sha256::Digest;
 
 // 64 hexadecimal digits, in quotes or not.
 std::optional<Digest> parse_hex_digest(std::string_view text);
@@ -29,7 +30,6 @@ std::optional<Digest> parse_hex_digest(std::string_view text);
 std::optional<Digest> parse_base64_digest(std::string_view text);
 // The target of rel="next" in a Link header; empty if there is none.
 std::string next_link(std::string_view value);
-std::optional<std::uint64_t> parse_number(std::string_view text);
 
 // What is known about a file by the headers of one answer, or by several that agree.
 class Answer {

@@ -4,6 +4,8 @@
 #include <array>
 #include <ctime>
 
+#include "io/parse_number.hpp"
+
 namespace tare::fetch {
 
 using remote::Status;

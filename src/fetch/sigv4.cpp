@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "io/hex.hpp"
 #include "io/sha256.hpp"
 
 namespace tare::fetch {
@@ -10,33 +11,20 @@ namespace {
 
 constexpr std::size_t kBlock = 64;  // of SHA-256, bytes
 
-std::string hex_sha256(std::string_view first, std::string_view second = {}) {
+Sha256::Digest sha256_of(std::string_view first, std::string_view second = {}) {
   Sha256 sha256;
   sha256.update(as_bytes(first));
   sha256.update(as_bytes(second));
-  return sha256.hex_digest();
+  return sha256.digest();
 }
 
-int value_of(char digit) {
-  return digit <= '9' ? digit - '0' : digit - 'a' + 10;
+std::string hex_sha256(std::string_view text) {
+  return hex_text(sha256_of(text));
 }
 
-std::string raw(std::string_view hex) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    out += static_cast<char>(value_of(hex[i]) * 16 + value_of(hex[i + 1]));
-  }
-  return out;
-}
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += {kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return out;
+// The bytes themselves.
+std::string raw_sha256(std::string_view first, std::string_view second = {}) {
+  return std::string(as_text(sha256_of(first, second)));
 }
 
 std::string xored(std::string key, char with) {
@@ -79,9 +67,9 @@ std::string canonical_request(const SignedRequest& request) {
 }  // namespace
 
 std::string hmac_sha256(std::string_view key, std::string_view text) {
-  const std::string used = key.size() > kBlock ? raw(hex_sha256(key)) : std::string(key);
-  const std::string inner = raw(hex_sha256(xored(used, '\x36'), text));
-  return raw(hex_sha256(xored(used, '\x5c'), inner));
+  const std::string used = key.size() > kBlock ? raw_sha256(key) : std::string(key);
+  const std::string inner = raw_sha256(xored(used, '\x36'), text);
+  return raw_sha256(xored(used, '\x5c'), inner);
 }
 
 std::string aws_authorization(const SignedRequest& request, const AwsCredentials& credentials,
@@ -97,7 +85,8 @@ std::string aws_authorization(const SignedRequest& request, const AwsCredentials
     key = hmac_sha256(key, part);
   }
   return "AWS4-HMAC-SHA256 Credential=" + credentials.key_id + "/" + scope +
-         ",SignedHeaders=" + signed_names(request) + ",Signature=" + hex(hmac_sha256(key, to_sign));
+         ",SignedHeaders=" + signed_names(request) +
+         ",Signature=" + hex_text(as_bytes(hmac_sha256(key, to_sign)));
 }
 
 }  // namespace tare::fetch

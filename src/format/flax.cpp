@@ -1,12 +1,12 @@
 // Checkpoints of Flax: MessagePack with arrays as extensions (docs/formats/flax.md).
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <unordered_set>
 
 #include "format/format.hpp"
 #include "io/checked.hpp"
 #include "io/msgpack.hpp"
+#include "io/parse_number.hpp"
 #include "io/utf8.hpp"
 #include "tensor/numpy_dtype.hpp"
 
@@ -172,14 +172,13 @@ std::optional<std::vector<MsgpackItem>> read_numbered(MsgpackReader& in) {
     const auto key = in.next();
     if (!key || key->kind != MsgpackKind::kText) return std::nullopt;
     const std::string_view text = key->text();
-    std::uint64_t number = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    const auto number = parse_number(text);
     const auto value = in.next();
-    if (read.ec != std::errc() || number >= found.size() || std::to_string(number) != text ||
-        found[number] || !value || value->inner() != 0) {
+    if (!number || *number >= found.size() || std::to_string(*number) != text || found[*number] ||
+        !value || value->inner() != 0) {
       return std::nullopt;
     }
-    found[number] = *value;
+    found[*number] = *value;
   }
   std::vector<MsgpackItem> values;
   values.reserve(found.size());

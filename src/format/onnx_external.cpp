@@ -1,21 +1,14 @@
 // ONNX models whose elements stand in files beside them.
 #include <algorithm>
-#include <charconv>
 
 #include "format/files_beside.hpp"
 #include "format/onnx.hpp"
 #include "format/shards.hpp"
 #include "io/checked.hpp"
+#include "io/parse_number.hpp"
 
 namespace tare::format {
 namespace {
-
-std::optional<std::uint64_t> number_of(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 Result<ByteSpan> elements_beside(FilesBeside& files, const OnnxTensorView& tensor,
                                  std::uint64_t bytes) {
@@ -28,8 +21,8 @@ Result<ByteSpan> elements_beside(FilesBeside& files, const OnnxTensorView& tenso
   }
   const std::string_view offset_text = tensor.external_value("offset");
   const std::string_view length_text = tensor.external_value("length");
-  const auto offset = offset_text.empty() ? 0 : number_of(offset_text);
-  const auto length = length_text.empty() ? bytes : number_of(length_text);
+  const auto offset = offset_text.empty() ? 0 : parse_number(offset_text);
+  const auto length = length_text.empty() ? bytes : parse_number(length_text);
   if (!offset || !length || *length != bytes) {
     return fail(ErrorCode::kMalformed, "its external data does not fit its shape");
   }

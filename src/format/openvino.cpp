@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 
 #include "format/files_beside.hpp"
 #include "format/xml_reader.hpp"
 #include "io/checked.hpp"
+#include "io/parse_number.hpp"
 #include "io/utf8.hpp"
 
 namespace tare::format {
@@ -45,13 +45,6 @@ constexpr std::array kTypes = {ElementType{"bf16", 16, DType::kBF16},
                                ElementType{"u64", 64, DType::kU64},
                                ElementType{"u8", 8, DType::kU8}};
 
-std::optional<std::uint64_t> number_of(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 // "2, 3"; empty for a scalar.
 std::optional<Shape> shape_of(std::string_view text) {
   Shape shape;
@@ -59,7 +52,7 @@ std::optional<Shape> shape_of(std::string_view text) {
     const std::size_t comma = std::min(text.find(','), text.size());
     std::string_view word = text.substr(0, comma);
     word.remove_prefix(std::min(word.find_first_not_of(' '), word.size()));
-    const auto length = number_of(word);
+    const auto length = parse_number(word);
     if (!length || shape.size() == kMaxAxes) return std::nullopt;
     shape.push_back(*length);
     text.remove_prefix(std::min(comma + 1, text.size()));
@@ -190,8 +183,8 @@ Result<OpenvinoRange> openvino_range(const OpenvinoConst& data) {
     return fail(ErrorCode::kMalformed, "is of a type that OpenVINO does not have");
   }
   const auto shape = shape_of(data.shape);
-  const auto offset = number_of(data.offset);
-  const auto size = number_of(data.size);
+  const auto offset = parse_number(data.offset);
+  const auto size = parse_number(data.size);
   if (!shape || !offset || !size || !checked_add(*offset, *size)) {
     return fail(ErrorCode::kMalformed, "its shape, offset or size is no number");
   }

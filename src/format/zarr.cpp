@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "archive/decoder.hpp"
 #include "format/files_beside.hpp"
 #include "format/format.hpp"
 #include "format/json_tree.hpp"
 #include "io/checked.hpp"
+#include "io/parse_number.hpp"
 #include "tensor/block_grid.hpp"
 #include "tensor/numpy_dtype.hpp"
 
@@ -38,12 +38,7 @@ std::unexpected<Error> unread(const char* what) {
 }
 
 std::optional<std::uint64_t> number_of(const JsonNode& node) {
-  std::uint64_t value = 0;
-  const std::string_view text = node.text;
-  if (node.kind != JsonKind::kNumber) return std::nullopt;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
+  return node.kind == JsonKind::kNumber ? parse_number(node.text) : std::nullopt;
 }
 
 std::optional<Shape> shape_of(const JsonTree& tree, std::string_view key) {

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "io/hex.hpp"
 #include "tare/bytes.hpp"
 
 namespace tare {
@@ -49,14 +50,11 @@ namespace {
 
 // "68 65 6c 6c 6f 'hello'", with a dot for what is not printable ASCII.
 std::string bytes_text(ByteSpan bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
   std::string text;
-  for (const std::byte byte : bytes) {
+  for (const std::byte& byte : bytes) {
     const auto value = std::to_integer<unsigned char>(byte);
-    hex += kDigits[value >> 4];
-    hex += kDigits[value & 15];
-    hex += ' ';
+    hex += hex_text({&byte, 1}) + ' ';
     text += value >= ' ' && value <= '~' ? static_cast<char>(value) : '.';
   }
   return hex + "'" + text + "'";

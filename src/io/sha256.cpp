@@ -5,6 +5,8 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
+#include "io/hex.hpp"
+
 namespace tare {
 
 struct Sha256::State {
@@ -30,13 +32,7 @@ Sha256::Digest Sha256::digest() {
 }
 
 std::string Sha256::hex_digest() {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (const std::byte byte : digest()) {
-    hex += kDigits[std::to_integer<unsigned>(byte >> 4)];
-    hex += kDigits[std::to_integer<unsigned>(byte & std::byte{15})];
-  }
-  return hex;
+  return hex_text(digest());
 }
 
 }  // namespace tare

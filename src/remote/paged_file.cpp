@@ -81,13 +81,6 @@ bool write_at(int fd, ByteSpan bytes, std::uint64_t offset) {
 
 }  // namespace
 
-std::string hex_of(std::span<const std::uint8_t> digest) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const std::uint8_t byte : digest) out += {kDigits[byte >> 4], kDigits[byte & 15]};
-  return out;
-}
-
 PagedFile::PagedFile(Fetcher& fetcher, const Fetcher::File& file, const std::string& name,
                      OnFailure on_failure)
     : fetcher_(fetcher),
@@ -98,7 +91,7 @@ PagedFile::PagedFile(Fetcher& fetcher, const Fetcher::File& file, const std::str
       slot_(slots.size()) {
   if (!file.opened.has_sha256) return;
   sha256_.emplace();
-  wanted_sha256_ = hex_of(file.opened.sha256);
+  wanted_sha256_ = file.opened.sha256;
 }
 
 std::shared_ptr<PagedFile> PagedFile::create(Fetcher& fetcher, const Fetcher::File& file,
@@ -195,7 +188,7 @@ void PagedFile::finish_hash() {
     hashed_ = end;
   }
   if (hashed_ < size_) return;
-  is_equal_ = sha256_->hex_digest() == wanted_sha256_;
+  is_equal_ = sha256_->digest() == wanted_sha256_;
   sha256_.reset();
   if (is_equal_) return;
   fail({ErrorCode::kMismatch, 0, Error::kNoOffset, kOtherSha256});
@@ -447,7 +440,7 @@ std::optional<Error> PagedFile::failure() const {
 Fetched PagedFile::fetched() const {
   const std::scoped_lock lock(fetcher_.mutex());
   Fetched fetched{bytes_, size_, requests_, false, Sha256Check::kNone};
-  if (!wanted_sha256_.empty()) {
+  if (wanted_sha256_) {
     fetched.sha256 = is_equal_ ? Sha256Check::kEqual : Sha256Check::kNotDone;
   }
   return fetched;

@@ -28,8 +28,6 @@ namespace tare::remote {
 
 inline constexpr const char* kOtherSha256 =
     "the bytes that came are not those of the SHA-256 that the server tells";
-// 64 lower-case hexadecimal digits.
-std::string hex_of(std::span<const std::uint8_t> digest);
 
 enum class OnFailure : std::uint8_t { kEndProcess, kRemember };
 
@@ -123,7 +121,7 @@ class PagedFile final : public Pager, public Receiver {
   std::uint64_t bytes_ = 0;
   std::uint64_t requests_ = 1;
   std::optional<Sha256> sha256_;
-  std::string wanted_sha256_;
+  std::optional<Sha256::Digest> wanted_sha256_;
   std::uint64_t hashed_ = 0;
   bool is_equal_ = false;
   bool is_open_ = false;  // begin() is done

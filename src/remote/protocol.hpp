@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "io/sha256.hpp"
 #include "tare/bytes.hpp"
 #include "tare/error.hpp"
 
@@ -81,8 +82,8 @@ struct Opened {
   Status status{};
   bool has_ranges = false;
   bool has_sha256 = false;
-  std::uint64_t size = 0;                 // bytes; kUnknownSize only without ranges
-  std::array<std::uint8_t, 32> sha256{};  // of the whole file, as the server tells it
+  std::uint64_t size = 0;   // bytes; kUnknownSize only without ranges
+  Sha256::Digest sha256{};  // of the whole file, as the server tells it
 };
 
 struct Frame {

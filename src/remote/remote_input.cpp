@@ -21,7 +21,7 @@ class WholeFile : public Receiver {
 
   std::uint64_t size() const { return spool_.size(); }
   const std::optional<Error>& error() const { return error_; }
-  std::string sha256() { return sha256_.hex_digest(); }
+  Sha256::Digest sha256() { return sha256_.digest(); }
   Result<Input> finish() { return std::move(spool_).finish(); }
 
  private:
@@ -59,7 +59,7 @@ Result<RemoteInput> get_whole(Fetcher& fetcher, const Fetcher::File& file,
   if (whole.size() == 0) return std::unexpected(error_of(Status::kEmpty));
   Fetched fetched{whole.size(), whole.size(), has_ranges ? 2U : 1U, true, Sha256Check::kNone};
   if (file.opened.has_sha256) {
-    if (whole.sha256() != hex_of(file.opened.sha256)) {
+    if (whole.sha256() != file.opened.sha256) {
       return fail(ErrorCode::kMismatch, kOtherSha256);
     }
     fetched.sha256 = Sha256Check::kEqual;

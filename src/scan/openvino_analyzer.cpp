@@ -2,10 +2,10 @@
 // (docs/formats/openvino.md).
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 
 #include "format/openvino.hpp"
+#include "io/parse_number.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/xml_findings.hpp"
 
@@ -44,11 +44,8 @@ constexpr std::array kNotes = {"cli_parameters"sv, "meta_data"sv, "quantization_
 bool is_own_opset(std::string_view opset) {
   constexpr std::string_view kPrefix = "opset";
   if (!opset.starts_with(kPrefix)) return false;
-  const std::string_view digits = opset.substr(kPrefix.size());
-  unsigned number = 0;
-  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  return read.ec == std::errc() && read.ptr == digits.data() + digits.size() && number >= 1 &&
-         number <= kLastOpset;
+  const std::uint64_t number = parse_number(opset.substr(kPrefix.size())).value_or(0);
+  return number >= 1 && number <= kLastOpset;
 }
 
 // Elements and attributes; false if they cannot be read to the end.

@@ -2,9 +2,9 @@
 // (docs/formats/xgboost.md).
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "format/xgboost.hpp"
+#include "io/parse_number.hpp"
 #include "scan/analyzers.hpp"
 #include "scan/model_report.hpp"
 
@@ -177,11 +177,8 @@ std::size_t XgboostAnalyzer::length(const JsonNode& array) const {
 
 std::uint64_t XgboostAnalyzer::parameter(const JsonNode* node, std::uint64_t otherwise) {
   if (node == nullptr) return otherwise;
-  std::uint64_t value = 0;
-  const char* const begin = node->text.data();
-  const char* const end = begin + node->text.size();
-  const auto read = std::from_chars(begin, end, value);
-  if (node->kind == JsonKind::kText && read.ec == std::errc() && read.ptr == end) return value;
+  const auto value = parse_number(node->text);
+  if (node->kind == JsonKind::kText && value) return *value;
   report_.bounds(node->offset, "a parameter is no number", node->key);
   return otherwise;
 }
